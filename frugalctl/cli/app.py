@@ -1,0 +1,106 @@
+"""The command `frugalctl`: sub-commands, and how every error ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import frugalctl
+from frugalctl.cli import check, diff, log, prices, replay, report
+from frugalctl.cli.config import load_defaults
+from frugalctl.cli.console import complain, verbosity
+from frugalctl.errors import EXIT_BROKEN_PIPE, EXIT_INTERNAL, EXIT_INTERRUPTED, FrugalError
+
+_GLOBAL_FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
+
+app = typer.Typer(
+    name="frugalctl",
+    help="Make LLM applications cheaper, and prove what it costs in quality.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FRUGALCTL"},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"frugalctl {frugalctl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def configure(
+    context: typer.Context,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print and exit."),
+    ] = False,
+) -> None:
+    """Make LLM applications cheaper, and prove what it costs in quality."""
+    verbosity.level = 1 if verbose else -1 if quiet else 0
+    verbosity.debug = debug
+    context.default_map = load_defaults(context.default_map)
+
+
+app.command("replay")(replay.replay)
+app.command("report")(report.report)
+app.command("diff")(diff.diff)
+app.command("check")(check.check)
+app.add_typer(prices.app, name="prices")
+app.add_typer(log.app, name="log")
+
+
+def main() -> None:
+    """Run the command line and exit with the documented code."""
+    verbosity.debug = "--debug" in sys.argv
+    sys.exit(_run(_hoist_global_flags(sys.argv[1:])))
+
+
+def _hoist_global_flags(arguments: list[str]) -> list[str]:
+    """Let -q, -v and --debug stand behind the sub-command too."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    ours = [word for word in arguments[:end] if word in _GLOBAL_FLAGS]
+    return [*ours, *(word for word in arguments[:end] if word not in ours), *arguments[end:]]
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = app(arguments, prog_name="frugalctl", standalone_mode=False)
+    except FrugalError as error:
+        if verbosity.debug:
+            raise
+        complain(str(error), error.hint)
+        return error.exit_code
+    except typer.TyperException as error:
+        complain(_describe(error))
+        return getattr(error, "exit_code", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_BROKEN_PIPE
+    except SystemExit as end:
+        # typer ends a broken pipe of its own output (help) in 1, which only a gate may return
+        return EXIT_BROKEN_PIPE if end.code == 1 else int(end.code or 0)
+    except MemoryError:
+        complain("out of memory")
+        return EXIT_INTERNAL
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
+        if verbosity.debug:
+            raise
+        complain(
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a defect of frugalctl; --debug shows where",
+        )
+        return EXIT_INTERNAL
+    return result if isinstance(result, int) else 0
+
+
+def _describe(error: typer.TyperException) -> str:
+    describe = getattr(error, "format_message", None)
+    return str(describe() if describe else error).replace("\n", " ")

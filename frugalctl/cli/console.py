@@ -1,0 +1,184 @@
+"""Printing: data on stdout or into a file, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from frugalctl.cli.options import Format
+from frugalctl.errors import EXIT_BROKEN_PIPE
+from frugalctl.files import replacing
+from frugalctl.report.tables import Table, render_csv, render_markdown
+
+
+@dataclass(slots=True)
+class Verbosity:
+    """How much to say on stderr: -1 only errors, 0 notes, 1 more."""
+
+    level: int = 0
+    debug: bool = False
+
+
+verbosity = Verbosity()
+
+
+def note(message: str) -> None:
+    """Say something on stderr, unless told to be quiet."""
+    if verbosity.level >= 0:
+        _write_stderr(f"note: {printable(message)}\n")
+
+
+def detail(message: str) -> None:
+    """Say something on stderr that only -v asks for."""
+    if verbosity.level > 0:
+        _write_stderr(f"{printable(message)}\n")
+
+
+def complain(message: str, hint: str = "") -> None:
+    """An error in one line, and what to do about it in another."""
+    _write_stderr(f"frugalctl: {printable(message)}\n")
+    if hint:
+        _write_stderr(f"  hint: {printable(hint)}\n")
+
+
+def printable(text: str) -> str:
+    """Text from a log or a file name without control characters, which terminals obey."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _write_stderr(text: str) -> None:
+    sys.stderr.write(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def print_text(text: str, output: str | None) -> None:
+    """Print to stdout ("-" too) or write a file, whole or not at all.
+
+    A reader of stdout that went away ends the program quietly.
+    """
+    if output not in (None, "-"):
+        with replacing(output) as temporary:
+            temporary.write_text(text, "utf-8")
+        return
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        end_broken_pipe()
+
+
+def end_broken_pipe() -> None:
+    """End as a program does whose output nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(EXIT_BROKEN_PIPE)
+
+
+def print_tables(tables: Sequence[Table], output: str | None) -> None:
+    """Print tables for a person."""
+    print_text(render_tables(tables, output), output)
+
+
+def render_tables(tables: Sequence[Table], output: str | None) -> str:
+    """The tables as text, with colours where stdout is a terminal that wants them."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    terminal = output in (None, "-") and wants_colour()
+    text = StringIO()
+    width = None if output in (None, "-") and sys.stdout.isatty() else _plain_width()
+    console = Console(
+        file=text, force_terminal=terminal, no_color=not terminal, width=width, highlight=False
+    )
+    for at, table in enumerate(tables):
+        if at:
+            console.print()
+        _print_table(console, table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _plain_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdigit() and int(columns) > 0 else 100
+
+
+def _print_table(console: Any, table: Table) -> None:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console.print(Text(printable(table.title), style="bold"))
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header, right in zip(table.headers, table.right, strict=True):
+        grid.add_column(Text(printable(header)), justify="right" if right else "left", overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(grid)
+    for line in table.notes:
+        console.print(Text(printable(line)))
+
+
+def wants_colour() -> bool:
+    """Whether stdout should carry colours: FORCE_COLOR, NO_COLOR, else a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def print_rows(
+    table: Table, records: Sequence[dict[str, Any]], chosen: Format, output: str | None
+) -> None:
+    """Print one table of records in any format; `records` are its rows as plain data."""
+    renderers: dict[Format, Callable[[], str]] = {
+        Format.table: lambda: render_tables([table], output),
+        Format.markdown: lambda: render_markdown([table]),
+        Format.json: lambda: json.dumps(records, indent=2, ensure_ascii=False) + "\n",
+        Format.jsonl: lambda: "".join(
+            json.dumps(record, ensure_ascii=False) + "\n" for record in records
+        ),
+        Format.csv: lambda: render_csv(
+            list(records[0]) if records else table.headers,
+            [list(record.values()) for record in records],
+        ),
+    }
+    print_text(renderers[chosen](), output)
+
+
+@contextmanager
+def showing_progress(what: str) -> Iterator[Callable[[int], None]]:
+    """A count of work done, shown while stderr is a terminal.
+
+    Yields:
+        A function to call with each amount of work done.
+    """
+    if verbosity.level < 0 or not sys.stderr.isatty():
+        yield lambda amount: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(f"{what}: {{task.completed:,}}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda amount: progress.advance(task, amount)
+
+
+class _Sized(Protocol):
+    def __len__(self) -> int: ...
+
+
+Item = TypeVar("Item", bound=_Sized)
+
+
+def ticking(items: Iterable[Item], tick: Callable[[int], None]) -> Iterator[Item]:
+    """The items, the size of each counted as it passes."""
+    for item in items:
+        yield item
+        tick(len(item))

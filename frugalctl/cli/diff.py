@@ -1,0 +1,38 @@
+"""`frugalctl diff`: two reports, old and new."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from frugalctl.cli.options import Format, FormatOption, JsonOption, OutputOption, choose_format
+from frugalctl.files import check_writable
+
+
+def diff(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="The old report (JSON).")],
+    head: Annotated[str, typer.Argument(metavar="HEAD", help="The new report (JSON).")],
+    chosen_format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """What changed between two reports: old -> new, amount, percent.
+
+    Example:
+
+      frugalctl replay log.jsonl --json -o base.json
+
+      frugalctl diff base.json head.json
+    """
+    from frugalctl.cli.console import print_rows
+    from frugalctl.report.diff import compare_reports, lay_out_changes
+    from frugalctl.report.metrics import load_report
+
+    chosen: Format = choose_format(chosen_format, as_json, output)
+    if output not in (None, "-"):
+        check_writable(output)
+    changes = compare_reports(load_report(base), load_report(head))
+    table = lay_out_changes(changes, base, head)
+    print_rows(table, [asdict(change) for change in changes], chosen, output)

@@ -1,0 +1,106 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Annotated
+
+import typer
+
+from frugalctl.errors import UsageError
+
+
+class Format(StrEnum):
+    """How to print a result."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    markdown = "markdown"
+
+
+class OnErrorChoice(StrEnum):
+    """What to do with a bad line of a log."""
+
+    fail = "fail"
+    skip = "skip"
+
+
+class PriceChoice(StrEnum):
+    """Where prices come from."""
+
+    book = "book"
+    log = "log"
+
+
+_FORMAT_OF = {
+    ".json": Format.json,
+    ".jsonl": Format.jsonl,
+    ".csv": Format.csv,
+    ".md": Format.markdown,
+    ".markdown": Format.markdown,
+    ".txt": Format.table,
+}
+
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", "-f", help="How to print; follows the extension of -o by default."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+OutputOption = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")
+]
+LogArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="LOG...", help="Request logs (JSONL or parquet; .gz, .zst); - is stdin."
+    ),
+]
+OnErrorOption = Annotated[
+    OnErrorChoice, typer.Option("--on-error", help="Stop at a bad line, or count and list it.")
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", "-r", metavar="FILE", help="A recipe (TOML): which levers to apply."),
+]
+BaselineModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="MODEL",
+        help="Compare with this model's outcomes. Default: what the log observed, else the single "
+        "model of highest quality.",
+    ),
+]
+PricesOption = Annotated[
+    PriceChoice,
+    typer.Option("--prices", help="The dated price book, or the log's own cost_usd where it is."),
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="DATE", help="Prices of this day, not of each request's own time."
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="For requests that name no model."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of the bootstrap intervals.")]
+
+
+def choose_format(chosen: Format | None, as_json: bool, output: str | None) -> Format:
+    """The format asked for: by --json, by --format, by the file's extension, else a table.
+
+    Raises:
+        UsageError: --json beside another --format.
+    """
+    if as_json:
+        if chosen not in (None, Format.json):
+            raise UsageError(f"--json and --format {chosen} contradict each other")
+        return Format.json
+    if chosen is not None:
+        return chosen
+    return _FORMAT_OF.get(PurePath(output or "").suffix.lower(), Format.table)

@@ -1,0 +1,154 @@
+"""`frugalctl replay`: what was paid, and what a recipe would have cost."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from frugalctl.cli.console import note, showing_progress, ticking
+from frugalctl.cli.options import (
+    AsOfOption,
+    BaselineModelOption,
+    FormatOption,
+    JsonOption,
+    LogArgument,
+    ModelOption,
+    OnErrorChoice,
+    OnErrorOption,
+    OutputOption,
+    PriceChoice,
+    PricesOption,
+    RecipeOption,
+    SeedOption,
+    choose_format,
+)
+from frugalctl.errors import PriceError
+from frugalctl.files import check_writable
+
+if TYPE_CHECKING:
+    from frugalctl.log.read import ReadNotes
+    from frugalctl.replay.run import ReplayOptions
+    from frugalctl.report.model import Report
+
+_MOST_LINES = 10
+
+
+def replay(
+    logs: LogArgument,
+    recipe: RecipeOption = None,
+    baseline: BaselineModelOption = None,
+    prices: PricesOption = PriceChoice.book,
+    as_of: AsOfOption = None,
+    model: ModelOption = None,
+    on_error: OnErrorOption = OnErrorChoice.fail,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 2 if a request could not be priced.")
+    ] = False,
+    seed: SeedOption = 0,
+    chosen_format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """What a log cost and, with a recipe, what it would have cost.
+
+    Prints cost by model, token class, task, day and tenant, latency and quality. With
+    `-o run.parquet` the ledger is kept, one row a request, for `report` and `check`.
+
+    Examples:
+
+      frugalctl replay requests.jsonl
+
+      frugalctl replay mmlu.jsonl.gz --recipe cascade.toml --prices log
+
+      zcat log.gz | frugalctl replay - --format json | jq .recipe.cost_usd
+    """
+    from frugalctl.cli.render import print_report
+
+    chosen = choose_format(chosen_format, as_json, output)
+    options = make_options(recipe, baseline, prices, as_of, model, on_error)
+    ledger = output if output is not None and output.endswith(".parquet") else None
+    if output not in (None, "-"):
+        check_writable(output)
+    result, unpriced = replay_logs(logs, options, seed, ledger)
+    print_report(result, chosen, None if ledger else output)
+    if unpriced and strict:
+        raise PriceError(f"{unpriced:,} requests could not be priced (--strict)")
+
+
+def make_options(
+    recipe: str | None,
+    baseline: str | None,
+    prices: PriceChoice,
+    as_of: str | None,
+    model: str | None,
+    on_error: OnErrorChoice,
+) -> ReplayOptions:
+    """The options of a replay from those of the command line."""
+    from frugalctl.replay.recipe import Recipe, load_recipe
+    from frugalctl.replay.run import ReplayOptions
+
+    return ReplayOptions(
+        recipe=load_recipe(recipe) if recipe else Recipe(),
+        baseline=baseline,
+        prices=prices.value,
+        as_of=as_of,
+        on_error=on_error.value,
+        model=model,
+    )
+
+
+def replay_logs(
+    logs: list[str], options: ReplayOptions, seed: int, ledger: str | None = None
+) -> tuple[Report, int]:
+    """Replay logs, say on stderr what was met, and keep the ledger if asked to.
+
+    Returns:
+        The report and the number of unpriced requests.
+    """
+    from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, writing_ledger
+    from frugalctl.replay.run import replaying
+    from frugalctl.report.summary import summarise
+
+    with ExitStack() as stack:
+        writer = stack.enter_context(writing_ledger(ledger)) if ledger else None
+        tick = stack.enter_context(showing_progress("requests replayed"))
+        run = stack.enter_context(replaying(logs, options))
+
+        def keep(batch: LedgerBatch) -> LedgerBatch:
+            if writer:
+                writer.write(batch)
+            return batch
+
+        def finish() -> LedgerMeta:
+            meta = run.finish()
+            if writer:
+                writer.finish(meta)
+            return meta
+
+        result = summarise(map(keep, ticking(run.batches, tick)), finish, seed=seed)
+    tell_notes(run.notes)
+    _suggest(result)
+    return result, sum(result.log.unpriced.values())
+
+
+def tell_notes(notes: ReadNotes) -> None:
+    """Say on stderr what the reader met: bad lines, unknown fields, records left out."""
+    for error in notes.bad_lines[:_MOST_LINES]:
+        note(f"skipped {error}")
+    if len(notes.bad_lines) > _MOST_LINES:
+        note(f"skipped {len(notes.bad_lines) - _MOST_LINES:,} more bad lines")
+    if notes.unknown_fields:
+        names = ", ".join(f"{name} ({where})" for name, where in notes.unknown_fields.items())
+        note(f"unknown fields ignored: {names}")
+    for message in notes.messages:
+        note(message)
+
+
+def _suggest(result: Report) -> None:
+    if result.log.unpriced and result.origin.prices == "book":
+        note(
+            "some models have no price in the book; `--prices log` takes the log's own cost_usd, "
+            "`frugalctl prices show MODEL` says what is known"
+        )

@@ -1,0 +1,62 @@
+"""Files out: written beside the target and moved into place, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from frugalctl.errors import OutputError
+
+
+@contextmanager
+def replacing(target: str) -> Iterator[Path]:
+    """A temporary file beside the target, which takes its place if the block succeeds.
+
+    The temporary file is made on entry, so that an unwritable target fails before the work.
+    On any error, an interrupt included, it is removed and the target is left as it was.
+
+    Raises:
+        OutputError: the target is a directory, or its folder cannot be written.
+    """
+    path = Path(target)
+    temporary = _make_temporary(path)
+    try:
+        yield temporary
+        temporary.chmod(_mode(path))
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", where=target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(target: str) -> None:
+    """Fail now if the target cannot be written later.
+
+    Raises:
+        OutputError: the target is a directory, or its folder cannot be written.
+    """
+    _make_temporary(Path(target)).unlink()
+
+
+def _make_temporary(path: Path) -> Path:
+    if path.is_dir():
+        raise OutputError("is a directory", where=str(path))
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", where=str(path)) from None
+    os.close(handle)
+    return Path(name)
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file that is replaced, or what a new file would get."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

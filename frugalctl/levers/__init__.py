@@ -1,0 +1,1 @@
+"""The ways to spend less, one lever each; none imports another."""

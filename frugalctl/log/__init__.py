@@ -1,0 +1,1 @@
+"""The request log: schema, streaming readers, foreign formats, writers."""

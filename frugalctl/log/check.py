@@ -1,0 +1,109 @@
+"""The rules that every row of a log keeps, checked column-wise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frugalctl.log.schema import USAGE_FIELDS, LogBatch
+
+Mask = NDArray[np.bool_]
+Faults = dict[int, str]
+
+_NOT_NEGATIVE = ("latency_ms", "ttft_ms", "cost_usd")
+_FINITE = (*_NOT_NEGATIVE, "quality", "confidence")
+
+
+def find_faults(batch: LogBatch) -> Faults:
+    """What is wrong with the rows of a batch: row -> the first rule it breaks.
+
+    Rules: tokens and times are not negative, numbers are finite, quality lies in [0, 1], cached
+    tokens fit in the input and reasoning in the output, a row has something to work with, and
+    names no model twice among its outcomes.
+    """
+    faults: Faults = {}
+    columns = {name: batch.column(name) for name in (*_FINITE, "usage")}
+    _check_columns(columns, faults, rows=None, prefix="")
+    outcomes = batch.column("outcomes")
+    if len(outcomes) != outcomes.null_count:
+        _check_outcomes(outcomes, faults)
+    return faults
+
+
+def _check_outcomes(outcomes: pa.ListArray, faults: Faults) -> None:
+    rows = outcome_rows(outcomes)
+    flat = outcomes.flatten()
+    names = [field.name for field in flat.type]
+    columns = {name: flat.field(name) for name in (*_FINITE, "usage") if name in names}
+    _check_columns(columns, faults, rows=rows, prefix="outcomes: ")
+    models = flat.field("model").dictionary_encode()
+    codes = models.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    key = rows * max(1, len(models.dictionary)) + codes
+    ordered = np.argsort(key, kind="stable")
+    twice = np.zeros(len(key), dtype=np.bool_)
+    twice[ordered[1:]] = key[ordered[1:]] == key[ordered[:-1]]
+    for at in np.flatnonzero(twice):
+        name = models.dictionary[int(codes[at])].as_py()
+        faults.setdefault(int(rows[at]), f"outcomes: {name!r} is there twice")
+
+
+def outcome_rows(outcomes: pa.ListArray) -> NDArray[np.int64]:
+    """For each flattened outcome, the index of its request in the batch."""
+    lengths = outcomes.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return np.repeat(np.arange(len(outcomes), dtype=np.int64), lengths)
+
+
+def _check_columns(
+    columns: dict[str, Any], faults: Faults, rows: NDArray[np.int64] | None, prefix: str
+) -> None:
+    def report(mask: Mask, message: str) -> None:
+        for at in np.flatnonzero(mask):
+            row = int(at) if rows is None else int(rows[at])
+            faults.setdefault(row, prefix + message)
+
+    for name in _FINITE:
+        if name in columns and columns[name].null_count < len(columns[name]):
+            _check_number(name, columns[name], report)
+    if columns["usage"].null_count < len(columns["usage"]):
+        _check_usage(columns["usage"], report)
+
+
+def _check_number(name: str, column: pa.Array, report: Any) -> None:
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    values = column.fill_null(0.0).to_numpy(zero_copy_only=False)
+    finite = np.isfinite(values)
+    if not finite.all():
+        report(known & ~finite, f"{name} is not a finite number")
+    if name in _NOT_NEGATIVE and (values < 0).any():
+        report(known & (values < 0), f"{name} is negative")
+    if name == "quality" and ((values < 0) | (values > 1)).any():
+        report(known & ((values < 0) | (values > 1)), "quality is outside [0, 1]")
+
+
+def _check_usage(usage: pa.StructArray, report: Any) -> None:
+    known = usage.is_valid().to_numpy(zero_copy_only=False)
+    tokens: dict[str, NDArray[np.int64]] = {}
+    for at, name in enumerate(USAGE_FIELDS):
+        column = usage.field(at)
+        tokens[name] = column.fill_null(0).to_numpy(zero_copy_only=False)
+        if (tokens[name] < 0).any():
+            report(known & (tokens[name] < 0), f"usage.{name} is negative")
+    missing = known & usage.field(0).is_null().to_numpy(zero_copy_only=False)
+    if missing.any():
+        report(missing, "usage.input_tokens is missing")
+    cached = (
+        tokens["cache_read_tokens"] + tokens["cache_write_tokens"] + tokens["cache_write_1h_tokens"]
+    )
+    if (cached > tokens["input_tokens"]).any():
+        report(
+            known & (cached > tokens["input_tokens"]),
+            "usage: cached tokens exceed input_tokens, which must contain them",
+        )
+    if (tokens["reasoning_tokens"] > tokens["output_tokens"]).any():
+        report(
+            known & (tokens["reasoning_tokens"] > tokens["output_tokens"]),
+            "usage: reasoning_tokens exceed output_tokens, which must contain them",
+        )

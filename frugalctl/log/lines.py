@@ -1,0 +1,164 @@
+"""The exact reader: one line at a time, every format, every error with its line number."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import msgspec
+
+from frugalctl.errors import BadLine
+from frugalctl.log.formats.base import FormatReader, Numbered, Record, RecordError
+from frugalctl.log.formats.registry import readers
+from frugalctl.log.schema import Outcome, Request, Usage
+from frugalctl.log.stream import Block
+
+_REQUEST = frozenset(Request.__struct_fields__)
+_OUTCOME = frozenset(Outcome.__struct_fields__)
+_USAGE = frozenset(Usage.__struct_fields__)
+_SUBSTANCE = frozenset({"usage", "messages", "outcomes", "prefix_blocks"})
+_SAMPLE_LINES = 500
+
+_decode_any = msgspec.json.Decoder().decode
+_decode_request = msgspec.json.Decoder(Request).decode
+
+
+class LineReader:
+    """Reads the lines of one input, whatever their formats, and remembers what it met.
+
+    Attributes:
+        foreign: whether a line in a foreign format was met.
+        unknown_fields: name -> where it was first met ("log.jsonl:3").
+        formats: names of the formats met, in the order met.
+    """
+
+    def __init__(self) -> None:
+        self.source = ""
+        self.foreign = False
+        self.unknown_fields: dict[str, str] = {}
+        self.formats: dict[str, None] = {}
+        self._readers: list[FormatReader] = list(readers())
+        self._current: FormatReader | None = None
+        self._header: list[str] | None = None
+
+    def start(self, source: str) -> None:
+        """Go on with another file; what the formats hold back is kept."""
+        self.source = source
+        self.foreign = False
+        self._header = None
+
+    def sample(self, block: Block) -> None:
+        """Note the unknown fields in the first lines of a file that is not read line by line."""
+        self.formats.setdefault("canonical")
+        if block.first_line > 1:
+            return
+        for at, line in enumerate(block.data.split(b"\n", _SAMPLE_LINES)[:_SAMPLE_LINES]):
+            if line and not line.isspace():
+                self._note_unknown(find_unknown_fields(_decode_any(line)), at + 1)
+
+    def read_block(self, data: bytes, first_line: int) -> Iterator[Numbered | BadLine]:
+        """Every request of a block of lines; a bad line comes as the error that says so."""
+        for at, line in enumerate(data.splitlines() if b"\r" in data else data.split(b"\n")):
+            if line and not line.isspace():
+                yield from self._read_guarded(line, first_line + at)
+
+    def finish(self) -> Iterator[Numbered]:
+        """What the formats held back until the end of the input."""
+        for reader in self._readers:
+            yield from reader.finish()
+
+    def notes(self) -> list[str]:
+        """What the formats have to say about records that they left out."""
+        return [note for reader in self._readers for note in getattr(reader, "notes", ())]
+
+    def _read_guarded(self, line: bytes, number: int) -> Iterator[Numbered | BadLine]:
+        try:
+            yield from self._read_line(line, number)
+        except RecordError as error:
+            yield self._bad(str(error), error.line or number)
+        except UnicodeDecodeError as error:
+            yield self._bad(f"not UTF-8 (byte {error.start + 1} of the line)", number)
+        except msgspec.ValidationError as error:
+            yield self._bad(_plain(str(error)), number)
+        except msgspec.DecodeError as error:
+            yield self._bad(f"not JSON: {_plain(str(error))}", number)
+        except RecursionError:
+            yield self._bad("not JSON that we read: nested too deeply", number)
+
+    def _read_line(self, line: bytes, number: int) -> Iterable[Numbered]:
+        if not line.isascii():
+            line.decode()
+        if self._header is not None or (number == 1 and _looks_like_csv(line)):
+            return self._read_csv(line, number)
+        record = _decode_any(line)
+        if isinstance(record, list):
+            raise RecordError("a JSON array, not JSON Lines (jq -c '.[]' makes one of the other)")
+        if not isinstance(record, dict):
+            raise RecordError("not a JSON object")
+        return self.read_record(cast(Record, record), line, number)
+
+    def read_record(self, record: Record, line: bytes, number: int) -> Iterable[Numbered]:
+        """The requests of one decoded record (`line` is its text)."""
+        unknown = find_unknown_fields(record)
+        if unknown or not _SUBSTANCE & record.keys():
+            reader = self._recognise(record)
+            if reader:
+                self.foreign = True
+                self.formats.setdefault(reader.name)
+                return reader.feed(record, number)
+        if not _SUBSTANCE & record.keys():
+            raise RecordError("not a format that we know: no usage, messages or outcomes")
+        self.formats.setdefault("canonical")
+        self._note_unknown(unknown, number)
+        return [(number, _decode_request(line))]
+
+    def _note_unknown(self, names: list[str], number: int) -> None:
+        for name in names:
+            self.unknown_fields.setdefault(name, f"{self.source}:{number}")
+
+    def _recognise(self, record: Record) -> FormatReader | None:
+        if self._current is None or not self._current.matches(record):
+            self._current = next((r for r in self._readers if r.matches(record)), None)
+        return self._current
+
+    def _read_csv(self, line: bytes, number: int) -> Iterable[Numbered]:
+        row = next(csv.reader([line.decode()]))
+        if self._header is None:
+            self._header = row
+            return []
+        if len(row) != len(self._header):
+            raise RecordError(f"{len(row)} fields where the header has {len(self._header)}")
+        return self.read_record(dict(zip(self._header, row, strict=True)), line, number)
+
+    def _bad(self, message: str, number: int) -> BadLine:
+        return BadLine(message, source=self.source, line=number)
+
+
+def find_unknown_fields(record: Record) -> list[str]:
+    """Names in a record that the canonical log does not have, with their path."""
+    unknown = [name for name in record if name not in _REQUEST]
+    unknown += _unknown_in_usage(record, "usage.")
+    outcomes = record.get("outcomes")
+    if isinstance(outcomes, list):
+        for item in cast(list[Any], outcomes):
+            if isinstance(item, dict):
+                outcome = cast(Record, item)
+                unknown += [f"outcomes.{name}" for name in outcome if name not in _OUTCOME]
+                unknown += _unknown_in_usage(outcome, "outcomes.usage.")
+    return unknown
+
+
+def _unknown_in_usage(record: Record, prefix: str) -> list[str]:
+    usage = record.get("usage")
+    if not isinstance(usage, dict):
+        return []
+    return [prefix + name for name in cast(Record, usage) if name not in _USAGE]
+
+
+def _looks_like_csv(line: bytes) -> bool:
+    return not line.lstrip().startswith((b"{", b"[")) and b"," in line and b'"' not in line
+
+
+def _plain(message: str) -> str:
+    return message.replace("`", "").replace("$.", "")

@@ -1,0 +1,226 @@
+"""The log as a stream of batches: canonical or foreign, plain or compressed, any size.
+
+Canonical JSONL goes through Arrow's columnar parser, a block at a time. Whatever that parser
+does not take whole - an error, a foreign format, usage to be counted from text - is read again
+line by line by `log.lines`, which is the authority on what is right and names the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from frugalctl.errors import BadLine, InputError
+from frugalctl.log.build import build_batch
+from frugalctl.log.check import find_faults
+from frugalctl.log.columnar import ColumnarReader
+from frugalctl.log.complete import complete
+from frugalctl.log.dedupe import HashSet, hash_strings
+from frugalctl.log.formats.base import Numbered, RecordError
+from frugalctl.log.lines import LineReader
+from frugalctl.log.parquet import read_parquet
+from frugalctl.log.schema import LogBatch
+from frugalctl.log.stream import Block, Source, open_input, read_blocks
+
+OnError = Literal["fail", "skip"]
+_WORKERS = 2
+_BATCH_ROWS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read a log.
+
+    Attributes:
+        on_error: "fail" raises the first bad line, "skip" counts and lists them.
+        without: fields that are not needed and may be left out of the batches.
+        model: stands in where a request names no model and has no outcomes.
+        estimate: count missing usage from the text.
+        exact: read every line by itself, and so find the unknown fields of every line.
+    """
+
+    on_error: OnError = "fail"
+    without: frozenset[str] = frozenset()
+    model: str | None = None
+    estimate: bool = True
+    exact: bool = False
+
+
+@dataclass(slots=True)
+class ReadNotes:
+    """What was met on the way; complete once the stream is exhausted.
+
+    Attributes:
+        bad_lines: the lines left out, with the reason (only with on_error="skip").
+        unknown_fields: field -> where it was first met ("log.jsonl:3").
+        formats: names of the formats met, in the order met.
+        messages: what the formats have to say about records left out.
+        sha256: of all the bytes read, after decompression.
+    """
+
+    bad_lines: list[BadLine] = field(default_factory=list[BadLine])
+    unknown_fields: dict[str, str] = field(default_factory=dict[str, str])
+    formats: dict[str, None] = field(default_factory=dict[str, None])
+    messages: list[str] = field(default_factory=list[str])
+    sha256: str = ""
+
+
+def read_log(
+    sources: Sequence[Source], options: ReadOptions, notes: ReadNotes | None = None
+) -> Iterator[LogBatch]:
+    """Stream the requests of one or more files.
+
+    Several files are one log, in the order given: a batch API's input and output are joined
+    across them, and ids must differ.
+
+    Args:
+        sources: the files.
+        options: how to read.
+        notes: is filled on the way.
+
+    Raises:
+        InputError: a file that cannot be opened or decompressed, or holds no requests.
+        BadLine: the first bad line, with on_error="fail".
+    """
+    notes = notes or ReadNotes()
+    reader = _Reader(options, notes)
+    rows = 0
+    for batch in reader.read(sources):
+        if batch.requests.num_rows:
+            rows += batch.requests.num_rows
+            yield batch
+    if not rows:
+        names = ", ".join(source.name for source in sources)
+        hints = [str(error) for error in notes.bad_lines[:1]] + notes.messages
+        raise InputError("no requests in the log", where=names, hint="; ".join(hints))
+
+
+class _Reader:
+    def __init__(self, options: ReadOptions, notes: ReadNotes) -> None:
+        self._options = options
+        self._notes = notes
+        self._seen_ids = HashSet()
+        self._digest = hashlib.sha256()
+
+    def read(self, sources: Sequence[Source]) -> Iterator[LogBatch]:
+        lines = LineReader()
+        for source in sources:
+            lines.start(source.name)
+            yield from self._read_file(source, lines)
+        yield from self._build_all(lines.finish(), lines.source)
+        for name, where in lines.unknown_fields.items():
+            self._notes.unknown_fields.setdefault(name, where)
+        self._notes.formats.update(lines.formats)
+        self._notes.messages.extend(lines.notes())
+        self._notes.sha256 = self._digest.hexdigest()
+
+    def _read_file(self, source: Source, lines: LineReader) -> Iterator[LogBatch]:
+        stream, kind = open_input(source)
+        try:
+            if kind == "parquet":
+                self._notes.formats.setdefault("parquet")
+                batches = read_parquet(stream, source.name, self._options.without, self._digest)
+                for batch in batches:
+                    yield self._admit(batch)
+                return
+            blocks = read_blocks(stream, source.name, self._digest)
+            yield from self._read_text(blocks, lines)
+        finally:
+            stream.close()
+
+    def _read_text(self, blocks: Iterator[Block], lines: LineReader) -> Iterator[LogBatch]:
+        """Parse blocks on two threads, keep their order, and check them here."""
+        columnar = ColumnarReader(lines.source, self._options.without, self._options.model)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            queue: deque[tuple[Block, Future[LogBatch | None]]] = deque()
+            for block in blocks:
+                by_line = self._options.exact or lines.foreign
+                queue.append((block, pool.submit(columnar.read, block, by_line)))
+                if len(queue) > _WORKERS:
+                    yield from self._finish_block(*queue.popleft(), lines)
+            while queue:
+                yield from self._finish_block(*queue.popleft(), lines)
+
+    def _finish_block(
+        self, block: Block, parsed: Future[LogBatch | None], lines: LineReader
+    ) -> Iterator[LogBatch]:
+        batch = parsed.result()
+        if batch is None:
+            found = lines.read_block(block.data, block.first_line)
+            yield from self._build_all(found, lines.source)
+            return
+        lines.sample(block)
+        yield self._admit(batch)
+
+    def _build_all(
+        self, found: Iterator[Numbered | BadLine], source: str
+    ) -> Iterator[LogBatch]:
+        pending: list[Numbered] = []
+        for item in found:
+            if isinstance(item, BadLine):
+                if pending:
+                    yield self._build(pending, source)
+                    pending = []
+                self._reject(item)
+                continue
+            pending.append(item)
+            if len(pending) >= _BATCH_ROWS:
+                yield self._build(pending, source)
+                pending = []
+        if pending:
+            yield self._build(pending, source)
+
+    def _build(self, numbered: list[Numbered], source: str) -> LogBatch:
+        good: list[Numbered] = []
+        for line, request in numbered:
+            try:
+                complete(request, self._options.model, estimate=self._options.estimate)
+                good.append((line, request))
+            except RecordError as error:
+                self._reject(BadLine(str(error), source=source, line=line))
+        try:
+            requests = build_batch([request for _, request in good])
+        except (ValueError, OverflowError):
+            good = [item for item in good if self._can_build(item, source)]
+            requests = build_batch([request for _, request in good])
+        return self._admit(LogBatch(requests, source, [line for line, _ in good]))
+
+    def _can_build(self, item: Numbered, source: str) -> bool:
+        try:
+            build_batch([item[1]])
+        except OverflowError:
+            self._reject(BadLine("an integer beyond 64 bits", source=source, line=item[0]))
+        except ValueError as error:
+            self._reject(BadLine(str(error), source=source, line=item[0]))
+        else:
+            return True
+        return False
+
+    def _admit(self, batch: LogBatch) -> LogBatch:
+        """Check the rows and the uniqueness of their ids; leave out what fails."""
+        faults = find_faults(batch)
+        ids = batch.column("id")
+        known = np.flatnonzero(ids.is_valid().to_numpy(zero_copy_only=False))
+        repeated = self._seen_ids.add(hash_strings(ids.drop_null().to_pylist()))
+        for row in known[repeated]:
+            faults.setdefault(int(row), f"duplicate id {ids[int(row)].as_py()!r}")
+        if not faults:
+            return batch
+        for row in sorted(faults):
+            self._reject(BadLine(faults[row], source=batch.source, line=batch.lines[row]))
+        keep = np.ones(batch.requests.num_rows, dtype=np.bool_)
+        keep[list(faults)] = False
+        kept = np.flatnonzero(keep)
+        lines = [batch.lines[int(row)] for row in kept]
+        return LogBatch(batch.requests.take(kept), batch.source, lines)
+
+    def _reject(self, error: BadLine) -> None:
+        if self._options.on_error == "fail":
+            raise error
+        self._notes.bad_lines.append(error)

@@ -1,0 +1,51 @@
+"""Timestamps as the log writes them, to microseconds since 1970 UTC."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+UNKNOWN_US = -(2**63)
+"""Stands for a missing timestamp in integer columns (numpy's NaT)."""
+
+_MILLISECONDS_FROM = 1e11
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MIN_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_MAX_US = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def parse_timestamp_us(value: str | int | float) -> int:
+    """Microseconds since the epoch from RFC 3339 text or an epoch number.
+
+    A number below 1e11 is seconds (until the year 5138), above it milliseconds. Text without
+    an offset is UTC.
+
+    Raises:
+        ValueError: not a time, or outside the years 1 to 9999.
+    """
+    if isinstance(value, str):
+        return _parse_text_us(value)
+    if not math.isfinite(value):
+        raise ValueError("the timestamp is not a finite number")
+    scale = 1_000 if abs(value) >= _MILLISECONDS_FROM else 1_000_000
+    time_us = round(value * scale)
+    if not _MIN_US <= time_us <= _MAX_US:
+        raise ValueError("the timestamp is outside the years 1 to 9999")
+    return time_us
+
+
+def _parse_text_us(value: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"not a timestamp (RFC 3339 or epoch seconds): {value[:40]!r}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def format_timestamp(time_us: int) -> str:
+    """RFC 3339 in UTC, with milliseconds, or microseconds where there are any."""
+    moment = _EPOCH + timedelta(microseconds=time_us)
+    precision = "microseconds" if time_us % 1_000 else "milliseconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Replay: levers decide, prices apply, a ledger remembers."""

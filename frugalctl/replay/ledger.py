@@ -1,0 +1,284 @@
+"""The ledger: one row a request, with what the baseline and the recipe took to answer it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frugalctl.errors import InputError
+from frugalctl.files import replacing
+from frugalctl.log.schema import TIMESTAMP
+from frugalctl.log.times import UNKNOWN_US
+from frugalctl.prices import TOKEN_CLASSES
+
+SCHEMA_VERSION = 1
+_META_KEY = b"frugalctl"
+_TEXT = ("id", "session", "tenant", "task")
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one way of answering n requests took.
+
+    Attributes:
+        model: string[n], the model whose answer counts.
+        tokens: class -> int64[n], disjoint.
+        known: bool[n], whether the token counts are known.
+        usd: class -> float64[n], NaN where unknown.
+        cost_usd: float64[n], of all calls; NaN where a call has no price.
+        latency_ms: float64[n], the sum over the calls; NaN where unknown.
+        quality: float64[n], of the answer; NaN where unknown.
+    """
+
+    model: pa.Array
+    tokens: dict[str, Integers]
+    known: Mask
+    usd: dict[str, Floats]
+    cost_usd: Floats
+    latency_ms: Floats
+    quality: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCalls:
+    """The model calls of a batch: which request each served, which model, what it cost."""
+
+    row: Integers
+    model: pa.Array
+    cost_usd: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerBatch:
+    """A run of requests, replayed.
+
+    Attributes:
+        columns: `id`, `session`, `tenant`, `task` as string arrays.
+        timestamp_us: int64[n], `UNKNOWN_US` where missing.
+        covered: bool[n], whether the log has every outcome that both sides need.
+        unpriced: string[n], the model that lacks a price; null where all have one.
+        estimated: bool[n], whether token counts that matter were counted from text.
+        baseline: what the baseline took.
+        recipe: what the recipe took; the very same object where no lever is in use.
+        calls: the recipe's calls.
+    """
+
+    columns: dict[str, pa.Array]
+    timestamp_us: Integers
+    covered: Mask
+    unpriced: pa.Array
+    estimated: Mask
+    baseline: Side
+    recipe: Side
+    calls: ModelCalls
+
+    def __len__(self) -> int:
+        return len(self.timestamp_us)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMeta:
+    """How a ledger came about; equal inputs give equal metadata.
+
+    Attributes:
+        baseline: its name: "observed", or a model's.
+        recipe: its name.
+        levers: the levers in use, in order.
+        settings: their settings.
+        prices: "book" or "log".
+        book: the price book's id.
+        as_of: the day that prices were taken of, where one was given for all.
+        input_sha256: of the log's bytes.
+        skipped_lines: bad lines left out of the log.
+    """
+
+    baseline: str
+    recipe: str
+    levers: tuple[str, ...]
+    settings: dict[str, Any]
+    prices: str
+    book: str
+    as_of: str | None
+    input_sha256: str
+    skipped_lines: int
+
+
+def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:
+    """The batch as Arrow columns, as the ledger's file holds them."""
+    columns: dict[str, pa.Array] = {name: batch.columns[name] for name in _TEXT}
+    unknown = batch.timestamp_us == UNKNOWN_US
+    columns["timestamp"] = pa.array(batch.timestamp_us, TIMESTAMP, mask=unknown)
+    columns["covered"] = pa.array(batch.covered)
+    columns["unpriced"] = batch.unpriced
+    columns["usage_estimated"] = pa.array(batch.estimated)
+    columns |= _encode_side("baseline", batch.baseline)
+    if batch.recipe is not batch.baseline:
+        columns |= _encode_side("recipe", batch.recipe)
+    columns["calls"] = _encode_calls(batch.calls, len(batch))
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _encode_side(name: str, side: Side) -> dict[str, pa.Array]:
+    columns = {f"{name}_model": side.model}
+    for key in TOKEN_CLASSES:
+        columns[f"{name}_{key}_tokens"] = pa.array(side.tokens[key], mask=~side.known)
+    for key in TOKEN_CLASSES:
+        columns[f"{name}_{key}_usd"] = pa.array(side.usd[key], from_pandas=True)
+    for key in ("cost_usd", "latency_ms", "quality"):
+        columns[f"{name}_{key}"] = pa.array(getattr(side, key), from_pandas=True)
+    return columns
+
+
+def _encode_calls(calls: ModelCalls, rows: int) -> pa.ListArray:
+    order = np.argsort(calls.row, kind="stable")
+    counts = np.bincount(calls.row, minlength=rows)
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+    model = calls.model.take(pa.array(order))
+    cost = pa.array(calls.cost_usd[order], from_pandas=True)
+    flat = pa.StructArray.from_arrays([model, cost], ["model", "cost_usd"])
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
+def decode_batch(table: pa.RecordBatch) -> LedgerBatch:
+    """The batch of a ledger's Arrow columns: the inverse of `encode_batch`."""
+    columns = {name: table.column(name) for name in _TEXT}
+    timestamps = table.column("timestamp").cast(pa.int64()).fill_null(UNKNOWN_US)
+    baseline = _decode_side("baseline", table)
+    has_recipe = "recipe_model" in table.schema.names
+    calls = table.column("calls")
+    flat = calls.flatten()
+    lengths = calls.value_lengths().to_numpy(zero_copy_only=False)
+    return LedgerBatch(
+        columns=columns,
+        timestamp_us=timestamps.to_numpy(zero_copy_only=False),
+        covered=table.column("covered").to_numpy(zero_copy_only=False),
+        unpriced=table.column("unpriced"),
+        estimated=table.column("usage_estimated").to_numpy(zero_copy_only=False),
+        baseline=baseline,
+        recipe=_decode_side("recipe", table) if has_recipe else baseline,
+        calls=ModelCalls(
+            row=np.repeat(np.arange(len(calls), dtype=np.int64), lengths),
+            model=flat.field("model"),
+            cost_usd=_floats(flat.field("cost_usd")),
+        ),
+    )
+
+
+def _decode_side(name: str, table: pa.RecordBatch) -> Side:
+    tokens = {key: table.column(f"{name}_{key}_tokens") for key in TOKEN_CLASSES}
+    return Side(
+        model=table.column(f"{name}_model"),
+        tokens={
+            key: column.fill_null(0).to_numpy(zero_copy_only=False)
+            for key, column in tokens.items()
+        },
+        known=tokens[TOKEN_CLASSES[0]].is_valid().to_numpy(zero_copy_only=False),
+        usd={key: _floats(table.column(f"{name}_{key}_usd")) for key in TOKEN_CLASSES},
+        cost_usd=_floats(table.column(f"{name}_cost_usd")),
+        latency_ms=_floats(table.column(f"{name}_latency_ms")),
+        quality=_floats(table.column(f"{name}_quality")),
+    )
+
+
+def _floats(column: pa.Array) -> Floats:
+    return column.cast(pa.float64()).fill_null(float("nan")).to_numpy(zero_copy_only=False)
+
+
+class LedgerWriter:
+    """Appends batches to a parquet ledger, a row group each; made by `writing_ledger`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._writer: Any = None
+
+    def write(self, batch: LedgerBatch) -> None:
+        """Append a batch."""
+        import pyarrow.parquet as pq
+
+        table = encode_batch(batch)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._writer.write_batch(table)
+
+    def finish(self, meta: LedgerMeta) -> None:
+        """Add the metadata and close the file."""
+        body = {"schema_version": SCHEMA_VERSION} | {
+            name: getattr(meta, name) for name in LedgerMeta.__slots__
+        }
+        self._writer.add_key_value_metadata({_META_KEY: json.dumps(body).encode()})
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it was opened."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+@contextmanager
+def writing_ledger(target: str) -> Iterator[LedgerWriter]:
+    """A writer whose file appears at the target once the block has succeeded."""
+    with replacing(target) as temporary:
+        writer = LedgerWriter(str(temporary))
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def open_ledger(path: str) -> tuple[LedgerMeta, Iterator[LedgerBatch]]:
+    """Open a ledger to be reported again, without the log.
+
+    Raises:
+        InputError: missing, not parquet, not a ledger, or of a newer schema.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError("no such file", where=path) from None
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot be read as parquet: {reason}", where=path) from None
+    packed = (file.metadata.metadata or {}).get(_META_KEY)
+    if packed is None:
+        hint = "`frugalctl replay LOG -o run.parquet` writes one"
+        raise InputError("is not a frugalctl ledger", where=path, hint=hint)
+    body = cast(dict[str, Any], json.loads(packed))
+    version = body.pop("schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"ledger of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
+        )
+    meta = LedgerMeta(**{**body, "levers": tuple(body["levers"])})
+    return meta, _read_groups(file)
+
+
+def _read_groups(file: Any) -> Iterator[LedgerBatch]:
+    for group in range(file.num_row_groups):
+        for batch in file.read_row_group(group).combine_chunks().to_batches():
+            yield decode_batch(batch)
+
+
+def is_ledger(path: str) -> bool:
+    """Whether the file is a parquet ledger, and not a log."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - "-" and odd paths are simply no ledger
+            if file.read(4) != b"PAR1":
+                return False
+        open_ledger(path)
+    except (OSError, InputError):
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""A recipe: which levers to apply, in TOML, one table a lever."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from frugalctl.errors import ConfigError
+from frugalctl.levers.cascade import CascadePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The levers of a replay; a recipe without levers reproduces the baseline.
+
+    Attributes:
+        name: what the report calls it.
+        cascade: the cascade policy, if there is one.
+    """
+
+    name: str = "as logged"
+    cascade: CascadePolicy | None = None
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """The levers in use, in the order in which they apply."""
+        return ("cascade",) if self.cascade else ()
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of each lever in use, as plain data."""
+        return {"cascade": asdict(self.cascade)} if self.cascade else {}
+
+
+def load_recipe(path: str) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        ConfigError: unreadable, not TOML, an unknown table or key, a value of the wrong type.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot be read: {reason}", where=path) from None
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8", where=path) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not TOML: {error}", where=path) from None
+    try:
+        return parse_recipe(data, Path(path).name.removesuffix(".toml"))
+    except ConfigError as error:
+        raise ConfigError(error.message, where=path, hint=error.hint) from None
+
+
+def parse_recipe(data: dict[str, Any], name: str) -> Recipe:
+    """A recipe from its decoded TOML.
+
+    Raises:
+        ConfigError: an unknown table or key, or a value of the wrong type.
+    """
+    _refuse_unknown(data, ("name", "cascade"), "")
+    cascade = data.get("cascade")
+    if cascade is not None and not isinstance(cascade, dict):
+        raise ConfigError("cascade is not a table", hint="write [cascade]")
+    given = data.get("name", name)
+    if not isinstance(given, str):
+        raise ConfigError("name is not text")
+    policy = None if cascade is None else _parse_cascade(cast(dict[str, Any], cascade))
+    return Recipe(given, policy)
+
+
+def _parse_cascade(table: dict[str, Any]) -> CascadePolicy:
+    _refuse_unknown(table, ("models", "thresholds", "score"), "[cascade] ")
+    models = _items(table, "models", (str,), "names")
+    thresholds = _items(table, "thresholds", (int, float), "numbers")
+    score = table.get("score", "confidence")
+    if not isinstance(score, str):
+        raise ConfigError("[cascade] score is not text")
+    return CascadePolicy(tuple(models), tuple(float(item) for item in thresholds), score)
+
+
+def _items(table: dict[str, Any], key: str, kinds: tuple[type, ...], what: str) -> list[Any]:
+    if key == "models" and key not in table:
+        raise ConfigError("[cascade] models is missing")
+    value = table.get(key, [])
+    fits = isinstance(value, list) and all(
+        isinstance(item, kinds) and not isinstance(item, bool) for item in cast(list[Any], value)
+    )
+    if not fits:
+        raise ConfigError(f"[cascade] {key} is not a list of {what}")
+    return cast(list[Any], value)
+
+
+def _refuse_unknown(table: dict[str, Any], known: Iterable[str], prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{prefix}unknown key {key!r}", hint=hint)

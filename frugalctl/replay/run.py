@@ -1,0 +1,152 @@
+"""One replay from files to ledger batches, with what is to be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+
+from frugalctl.errors import UsageError
+from frugalctl.log.read import OnError, ReadNotes, ReadOptions, read_log
+from frugalctl.log.schema import TEXT_FIELDS, LogBatch
+from frugalctl.log.stream import Source, rereadable, source_of
+from frugalctl.log.times import parse_timestamp_us
+from frugalctl.prices import load_book
+from frugalctl.replay.answers import PriceSource
+from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay
+from frugalctl.replay.ledger import LedgerBatch, LedgerMeta
+from frugalctl.replay.recipe import Recipe
+
+_WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How to replay a log.
+
+    Attributes:
+        recipe: the levers.
+        baseline: a model to compare with; None takes the observed answers, and where the log
+            has none the single model of highest quality.
+        prices: "book", or "log" for the log's own costs where it has them.
+        as_of: a day or time (RFC 3339) to take all prices of; None takes each request's own.
+        on_error: "fail" or "skip" bad lines.
+        model: stands in where a request names no model.
+    """
+
+    recipe: Recipe = field(default_factory=Recipe)
+    baseline: str | None = None
+    prices: PriceSource = "book"
+    as_of: str | None = None
+    on_error: OnError = "fail"
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRun:
+    """A replay under way.
+
+    Attributes:
+        batches: the ledger, to be exhausted once.
+        notes: what the reader met; complete once the batches are exhausted.
+        setup: what the batches are made with.
+        options: as given.
+    """
+
+    batches: Iterator[LedgerBatch]
+    notes: ReadNotes
+    setup: Setup
+    options: ReplayOptions
+
+    def finish(self) -> LedgerMeta:
+        """The ledger's metadata, once the batches are exhausted."""
+        return LedgerMeta(
+            baseline=self.setup.baseline,
+            recipe=self.setup.recipe.name,
+            levers=self.setup.recipe.levers,
+            settings=self.setup.recipe.settings(),
+            prices=self.setup.prices,
+            book=self.setup.book.book_id,
+            as_of=self.options.as_of,
+            input_sha256=self.notes.sha256,
+            skipped_lines=len(self.notes.bad_lines),
+        )
+
+
+@contextmanager
+def replaying(paths: Sequence[str], options: ReplayOptions) -> Iterator[ReplayRun]:
+    """Replay the log in these files.
+
+    Stdin is copied to a temporary file where the log may have to be read twice, to choose the
+    baseline first.
+
+    Raises:
+        UsageError: stdin given twice, `as_of` is not a time, no baseline can be chosen.
+        InputError, BadLine: see `log.read.read_log`.
+    """
+    if list(paths).count("-") > 1:
+        raise UsageError("stdin (-) is given twice")
+    as_of_us = None if options.as_of is None else parse_as_of(options.as_of)
+    read = ReadOptions(options.on_error, _WITHOUT, options.model)
+    sources = [source_of(path) for path in paths]
+    if options.baseline is not None:
+        yield _start(read_log_of(sources, read), options, options.baseline, False, as_of_us)
+        return
+    with rereadable(sources) as copies:
+        log = read_log_of(copies, read)
+        first = next(log.batches)
+        baseline = OBSERVED
+        if _lacks_observed(first):
+            log.batches.close()
+            baseline = choose_baseline(read_log(copies, read))
+            log = read_log_of(copies, read)
+        else:
+            log = _Log(chain([first], log.batches), log.notes)
+        yield _start(log, options, baseline, True, as_of_us)
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    batches: Iterator[LogBatch]
+    notes: ReadNotes
+
+
+def read_log_of(sources: Sequence[Source], read: ReadOptions) -> _Log:
+    """A log being read, with the notes that its reading fills."""
+    notes = ReadNotes()
+    return _Log(read_log(sources, read, notes), notes)
+
+
+def _start(
+    log: _Log, options: ReplayOptions, baseline: str, prefer_observed: bool, as_of_us: int | None
+) -> ReplayRun:
+    setup = Setup(
+        book=load_book(),
+        recipe=options.recipe,
+        baseline=baseline,
+        prefer_observed=prefer_observed,
+        prices=options.prices,
+        as_of_us=as_of_us,
+    )
+    return ReplayRun(replay(log.batches, setup), log.notes, setup, options)
+
+
+def _lacks_observed(batch: LogBatch) -> bool:
+    """Whether some request was not answered in the log, but has outcomes."""
+    unanswered = batch.column("model").is_null().to_numpy(zero_copy_only=False)
+    return bool((unanswered & batch.column("outcomes").is_valid().to_numpy(False)).any())
+
+
+def parse_as_of(text: str) -> int:
+    """Microseconds since 1970 of a day or time.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        return parse_timestamp_us(text)
+    except ValueError:
+        raise UsageError(
+            f"--as-of {text!r} is not a date", hint="write it as 2026-11-20, or RFC 3339"
+        ) from None

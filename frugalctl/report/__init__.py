@@ -1,0 +1,1 @@
+"""Reports, differences and gates, read from a ledger."""

@@ -1,0 +1,108 @@
+"""Bootstrap intervals of mean quality, clustered by session.
+
+Requests of one session are not independent, so whole sessions are drawn with replacement (the
+cluster bootstrap; Davison and Hinkley, "Bootstrap Methods and their Application", 1997, 3.8).
+Above `MAX_CLUSTERS` sessions, sessions share clusters by hash: each cluster is then a random
+group of sessions, which leaves the interval's coverage intact and its memory bounded (the
+random groups of Wolter, "Introduction to Variance Estimation", 2007, chapter 2).
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+MAX_CLUSTERS = 16_384
+REPLICATES = 1_000
+
+Floats = NDArray[np.float64]
+
+
+class Clusters:
+    """Assigns each request to a cluster: its session's, or one of its own."""
+
+    def __init__(self) -> None:
+        self._of_session: dict[str, int] = {}
+        self._taken = 0
+
+    def assign(self, sessions: pa.Array) -> NDArray[np.int64]:
+        """Cluster numbers in [0, MAX_CLUSTERS) for a batch of sessions (null: no session)."""
+        encoded = sessions.dictionary_encode()
+        known = np.array(
+            [self._cluster(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64
+        )
+        if not encoded.null_count:
+            return known[encoded.indices.to_numpy(zero_copy_only=False)]
+        missing = encoded.indices.is_null().to_numpy(zero_copy_only=False)
+        clusters = np.empty(len(sessions), dtype=np.int64)
+        clusters[~missing] = known[encoded.indices.drop_null().to_numpy(zero_copy_only=False)]
+        alone = int(missing.sum())
+        clusters[missing] = (self._taken + np.arange(alone)) % MAX_CLUSTERS
+        self._taken += alone
+        return clusters
+
+    def _cluster(self, session: str) -> int:
+        found = self._of_session.get(session)
+        if found is not None:
+            return found
+        if self._taken >= MAX_CLUSTERS:
+            return zlib.crc32(session.encode()) % MAX_CLUSTERS
+        self._of_session[session] = self._taken
+        self._taken += 1
+        return self._taken - 1
+
+
+class ClusterSums:
+    """The sum and the count of a quantity in each cluster."""
+
+    def __init__(self) -> None:
+        self.sums: Floats = np.zeros(MAX_CLUSTERS)
+        self.counts: Floats = np.zeros(MAX_CLUSTERS)
+
+    def add(self, clusters: NDArray[np.int64], values: Floats) -> None:
+        """Add the known (not NaN) values of a batch to their clusters."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return
+        at = clusters[known]
+        self.sums += np.bincount(at, weights=values[known], minlength=MAX_CLUSTERS)
+        self.counts += np.bincount(at, minlength=MAX_CLUSTERS)
+
+
+def bootstrap_means(
+    groups: list[ClusterSums], seed: int, replicates: int = REPLICATES
+) -> list[tuple[float, float] | None]:
+    """The 95 % percentile interval of the mean of each quantity, from common draws.
+
+    Args:
+        groups: the quantities, in the same clusters.
+        seed: of the draws.
+        replicates: number of draws.
+
+    Returns:
+        For each quantity its interval; None with fewer than two clusters that have it.
+    """
+    used = np.flatnonzero(np.sum([group.counts for group in groups], axis=0) > 0)
+    if len(used) < 2:
+        return [None for _ in groups]
+    sums = np.stack([group.sums[used] for group in groups], axis=1)
+    counts = np.stack([group.counts[used] for group in groups], axis=1)
+    rng = np.random.default_rng(seed)
+    means = np.empty((replicates, len(groups)))
+    with np.errstate(invalid="ignore"):
+        for replicate in range(replicates):
+            drawn = rng.integers(0, len(used), len(used), dtype=np.int32)
+            weights = np.bincount(drawn, minlength=len(used)).astype(np.float64)
+            means[replicate] = (weights @ sums) / (weights @ counts)
+    return [
+        _interval(means[:, at]) if np.count_nonzero(counts[:, at]) > 1 else None
+        for at in range(len(groups))
+    ]
+
+
+def _interval(means: Floats) -> tuple[float, float]:
+    low, high = np.nanpercentile(means, (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,97 @@
+"""The report as JSON: the keys that other programs rely on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from frugalctl.report.model import GroupSummary, Interval, Report, SideSummary
+
+_MONEY_DIGITS = 12
+
+
+def encode_report(report: Report) -> dict[str, Any]:
+    """The report as plain data: money in USD, latency in ms, unknown is None."""
+    origin, log, delta = report.origin, report.log, report.delta
+    return {
+        "schema_version": report.schema_version,
+        "frugalctl_version": report.frugalctl_version,
+        "origin": {
+            "prices": origin.prices,
+            "price_book": origin.price_book,
+            "as_of": origin.as_of,
+            "input_sha256": origin.input_sha256,
+            "recipe": origin.recipe_settings,
+            "seed": origin.seed,
+        },
+        "log": {name: getattr(log, name) for name in log.__slots__},
+        "baseline": _encode_side(report.baseline),
+        "recipe": _encode_side(report.recipe),
+        "delta": {
+            "cost_usd": _money(delta.cost_usd),
+            "cost_pct": delta.cost_pct,
+            "quality": delta.quality,
+            "quality_ci95": _pair(delta.quality_ci95),
+            "latency_ms_mean": delta.latency_ms_mean,
+        },
+        "models": [
+            {"model": item.model, "calls": item.calls, "cost_usd": _money(item.cost_usd)}
+            for item in report.models
+        ],
+        "levers": [
+            {"name": item.name, "saved_usd": _money(item.saved_usd)} for item in report.levers
+        ],
+        "token_classes": [
+            {"class": item.token_class, "tokens": item.tokens, "cost_usd": _money(item.cost_usd)}
+            for item in report.token_classes
+        ],
+        **{
+            f"{name}s": [_encode_group(name, item) for item in items]
+            for name, items in report.groups.items()
+        },
+    }
+
+
+def _encode_side(side: SideSummary) -> dict[str, Any]:
+    latency, quality = side.latency_ms, side.quality
+    return {
+        "name": side.name,
+        "cost_usd": _money(side.cost_usd),
+        "tokens": side.tokens,
+        "latency_ms": {
+            "mean": latency.mean,
+            "p50": latency.p50,
+            "p95": latency.p95,
+            "n": latency.n,
+        },
+        "quality": {"mean": quality.mean, "ci95": _pair(quality.ci95), "n": quality.n},
+    }
+
+
+def _encode_group(key: str, group: GroupSummary) -> dict[str, Any]:
+    return {
+        key: group.name,
+        "requests": group.requests,
+        "baseline_cost_usd": _money(group.baseline_cost_usd),
+        "cost_usd": _money(group.cost_usd),
+        "quality": group.quality,
+        "latency_ms_mean": group.latency_ms_mean,
+    }
+
+
+def _money(value: float | None) -> float | None:
+    return None if value is None else round(value, _MONEY_DIGITS)
+
+
+def _pair(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
+def render_json(report: Report) -> str:
+    """The report as indented JSON."""
+    return json.dumps(encode_report(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def render_jsonl(report: Report) -> str:
+    """The report as one line of JSON."""
+    return json.dumps(encode_report(report), ensure_ascii=False) + "\n"

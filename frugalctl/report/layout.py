@@ -1,0 +1,203 @@
+"""What a person wants to read first: the report as a few tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from frugalctl.report.encode import encode_report
+from frugalctl.report.model import GroupSummary, Report, SideSummary
+from frugalctl.report.tables import (
+    UNKNOWN,
+    Table,
+    format_interval,
+    format_number,
+    format_percent,
+    format_usd,
+    render_csv,
+    render_markdown,
+)
+
+_MOST_ROWS = 20
+
+
+def lay_out(report: Report) -> list[Table]:
+    """The report's tables, in reading order."""
+    compare = bool(report.levers)
+    tables = [_overview(report, compare), _models(report), _token_classes(report)]
+    for name, groups in report.groups.items():
+        if groups:
+            tables.append(_groups(name, groups, compare))
+    return tables
+
+
+def _overview(report: Report, compare: bool) -> Table:
+    title = f"{report.log.requests:,} requests{_days(report)}"
+    if not compare:
+        rows = tuple((label, show(report.baseline)) for label, show, _ in _MEASURES)
+        header = "as logged" if report.baseline.name == "observed" else report.baseline.name
+        return Table(title, ("", f"{header}>"), rows, _notes(report))
+    rows = tuple(
+        (label, show(report.baseline), show(report.recipe), change(report))
+        for label, show, change in _MEASURES
+    )
+    columns = ("", f"baseline: {report.baseline.name}>", f"recipe: {report.recipe.name}>", "change>")
+    return Table(title, columns, rows, _notes(report))
+
+
+def _days(report: Report) -> str:
+    first, last = report.log.first_day, report.log.last_day
+    if first is None or last is None:
+        return ""
+    return f", {first}" if first == last else f", {first} to {last}"
+
+
+def _cost_change(report: Report) -> str:
+    delta = report.delta
+    if delta.cost_usd is None:
+        return UNKNOWN
+    percent = "" if delta.cost_pct is None else f" ({format_percent(delta.cost_pct)})"
+    return format_usd(delta.cost_usd, sign=True) + percent
+
+
+def _quality(side: SideSummary) -> str:
+    quality = side.quality
+    if quality.mean is None:
+        return UNKNOWN
+    interval = format_interval(quality.ci95, 3)
+    return f"{quality.mean:.4f} {interval} n={quality.n:,}".replace("  ", " ")
+
+
+def _quality_change(report: Report) -> str:
+    delta = report.delta
+    if delta.quality is None:
+        return UNKNOWN
+    return f"{delta.quality:+.4f} {format_interval(delta.quality_ci95, 3, sign=True)}".strip()
+
+
+def _latency_change(report: Report) -> str:
+    return _ms(report.delta.latency_ms_mean, sign=True)
+
+
+def _ms(value: float | None, *, sign: bool = False) -> str:
+    return UNKNOWN if value is None else f"{format_number(value, 1, sign=sign)} ms"
+
+
+def _tokens(*names: str) -> Callable[[SideSummary], str]:
+    def show(side: SideSummary) -> str:
+        counts = [side.tokens[name] for name in names]
+        return format_number(None if None in counts else sum(count or 0 for count in counts))
+
+    return show
+
+
+def _nothing(report: Report) -> str:
+    return ""
+
+
+_INPUT = ("fresh_input", "cache_read", "cache_write", "cache_write_1h")
+_MEASURES: tuple[
+    tuple[str, Callable[[SideSummary], str], Callable[[Report], str]], ...
+] = (
+    ("cost", lambda side: format_usd(side.cost_usd), _cost_change),
+    ("quality, mean [95 %]", _quality, _quality_change),
+    ("latency, mean", lambda side: _ms(side.latency_ms.mean), _latency_change),
+    ("latency, median", lambda side: _ms(side.latency_ms.p50), _nothing),
+    ("latency, 95th percentile", lambda side: _ms(side.latency_ms.p95), _nothing),
+    ("input tokens", _tokens(*_INPUT), _nothing),
+    ("output tokens", _tokens("output", "reasoning"), _nothing),
+)
+
+
+def _notes(report: Report) -> tuple[str, ...]:
+    log = report.log
+    notes: list[str] = []
+    unpriced = sum(log.unpriced.values())
+    if unpriced:
+        names = ", ".join(f"{name} ({count:,})" for name, count in list(log.unpriced.items())[:5])
+        more = f" and {len(log.unpriced) - 5} more" if len(log.unpriced) > 5 else ""
+        notes.append(
+            f"Unpriced: {unpriced:,} of {log.requests:,} requests, left out of all costs: "
+            f"{names}{more}."
+        )
+    if log.uncovered:
+        notes.append(
+            f"Uncovered: {log.uncovered:,} of {log.requests:,} requests "
+            f"({100 * (log.uncovered_share or 0):.1f} %) lack an outcome that is needed; they are "
+            "left out of everything above."
+        )
+    if log.estimated_usage:
+        notes.append(
+            f"Estimated: the tokens of {log.estimated_usage:,} requests were counted from text."
+        )
+    if log.undated and report.origin.as_of is None and report.origin.prices == "book":
+        book_day = report.origin.price_book[:10]
+        notes.append(f"Undated: {log.undated:,} requests were priced as of {book_day}.")
+    if log.skipped_lines:
+        notes.append(f"Skipped: {log.skipped_lines:,} bad lines of the log.")
+    return tuple(notes)
+
+
+def _models(report: Report) -> Table:
+    rows = [
+        (item.model, format_number(item.calls), format_usd(item.cost_usd))
+        for item in report.models[:_MOST_ROWS]
+    ]
+    return Table(
+        "By model", ("model", "calls>", "cost>"), tuple(rows), _rest(len(report.models), "models")
+    )
+
+
+def _token_classes(report: Report) -> Table:
+    rows = tuple(
+        (item.token_class.replace("_", " "), format_number(item.tokens), format_usd(item.cost_usd))
+        for item in report.token_classes
+    )
+    return Table("By token class", ("class", "tokens>", "cost>"), rows)
+
+
+def _groups(name: str, groups: Sequence[GroupSummary], compare: bool) -> Table:
+    shown = groups
+    if name != "day":
+        shown = sorted(groups, key=lambda group: (-(group.cost_usd or 0.0), group.name))
+    columns = (name, "requests>", *(("baseline>",) if compare else ()), "cost>", "quality>", "latency>")
+    rows = tuple(
+        (
+            group.name,
+            format_number(group.requests),
+            *((format_usd(group.baseline_cost_usd),) if compare else ()),
+            format_usd(group.cost_usd),
+            format_number(group.quality, 4),
+            _ms(group.latency_ms_mean),
+        )
+        for group in shown[:_MOST_ROWS]
+    )
+    return Table(f"By {name}", columns, rows, _rest(len(groups), f"{name}s"))
+
+
+def _rest(count: int, what: str) -> tuple[str, ...]:
+    if count <= _MOST_ROWS:
+        return ()
+    return (f"{count - _MOST_ROWS:,} more {what}; --format json has them all.",)
+
+
+def render_report_markdown(report: Report) -> str:
+    """The report in Markdown."""
+    return render_markdown(lay_out(report))
+
+
+def render_report_csv(report: Report) -> str:
+    """The report as metric,value lines, named by their path in the JSON."""
+    return render_csv(("metric", "value"), list(_flatten("", encode_report(report)).items()))
+
+
+def _flatten(prefix: str, value: object) -> dict[str, object]:
+    if isinstance(value, dict):
+        items = [(str(key), item) for key, item in value.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    elif isinstance(value, list):
+        items = [(str(key), item) for key, item in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    else:
+        return {prefix: value}
+    found: dict[str, object] = {}
+    for key, item in items:
+        found |= _flatten(f"{prefix}.{key}" if prefix else key, item)
+    return found

@@ -1,0 +1,150 @@
+"""What a report says: plain data, unknown is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Latency in milliseconds over the `n` requests that have one."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Mean quality in [0, 1] over the `n` requests that have one, with its 95 % interval."""
+
+    mean: float | None
+    ci95: Interval | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogSummary:
+    """What the log holds and how much of it the totals cover.
+
+    Every request is exactly one of priced, unpriced (by the model that lacks a price) and
+    uncovered (the log lacks an outcome that the baseline or the recipe needs). Costs are over
+    the priced requests, the rest over all but the uncovered ones.
+
+    Attributes:
+        first_day: ISO date in UTC of the earliest timestamp, None where there is none.
+        undated: requests without a timestamp, priced as of the book's own date.
+        skipped_lines: bad lines that were left out.
+    """
+
+    requests: int
+    sessions: int
+    priced: int
+    unpriced: dict[str, int]
+    estimated_usage: int
+    uncovered: int
+    uncovered_share: float | None
+    undated: int
+    skipped_lines: int
+    first_day: str | None
+    last_day: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideSummary:
+    """What the baseline, or the recipe, took.
+
+    Attributes:
+        cost_usd: over the priced requests; None where there is none.
+        tokens: class -> count, over the requests with known usage; None where none is known.
+    """
+
+    name: str
+    cost_usd: float | None
+    tokens: dict[str, int | None]
+    latency_ms: Latency
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Recipe minus baseline; quality and latency over requests where both are known."""
+
+    cost_usd: float | None
+    cost_pct: float | None
+    quality: float | None
+    quality_ci95: Interval | None
+    latency_ms_mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """The recipe's calls of one model; `cost_usd` is None where none could be priced."""
+
+    model: str
+    calls: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeverSummary:
+    """What one lever saved."""
+
+    name: str
+    saved_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClassSummary:
+    """The recipe's tokens of one class, and their cost where it is known by class."""
+
+    token_class: str
+    tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """The requests that share a value (a task, a day, a tenant)."""
+
+    name: str
+    requests: int
+    baseline_cost_usd: float | None
+    cost_usd: float | None
+    quality: float | None
+    latency_ms_mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How the report was made; equal inputs give equal origins."""
+
+    prices: str
+    price_book: str
+    as_of: str | None
+    input_sha256: str
+    recipe_settings: dict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole report."""
+
+    frugalctl_version: str
+    origin: Origin
+    log: LogSummary
+    baseline: SideSummary
+    recipe: SideSummary
+    delta: Delta
+    models: tuple[ModelSummary, ...]
+    levers: tuple[LeverSummary, ...]
+    token_classes: tuple[TokenClassSummary, ...]
+    groups: dict[str, tuple[GroupSummary, ...]] = field(default_factory=dict[str, Any])
+    schema_version: int = SCHEMA_VERSION

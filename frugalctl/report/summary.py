@@ -1,0 +1,256 @@
+"""From a ledger to a report, in one pass and bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+import frugalctl
+from frugalctl.log.dedupe import HashSet, hash_strings
+from frugalctl.log.times import UNKNOWN_US, format_timestamp
+from frugalctl.prices import TOKEN_CLASSES
+from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, Mask, Side
+from frugalctl.report.bootstrap import Clusters, ClusterSums, bootstrap_means
+from frugalctl.report.distribution import Distribution, Mean
+from frugalctl.report.groups import GroupTotals, Key, to_picos, to_usd
+from frugalctl.report.model import (
+    Delta,
+    Latency,
+    LeverSummary,
+    LogSummary,
+    ModelSummary,
+    Origin,
+    Quality,
+    Report,
+    SideSummary,
+    TokenClassSummary,
+)
+
+_DAY_US = 86_400_000_000
+
+
+def summarise(
+    batches: Iterable[LedgerBatch], finish: Callable[[], LedgerMeta], *, seed: int = 0
+) -> Report:
+    """Summarise a ledger.
+
+    Args:
+        batches: the ledger.
+        finish: gives the metadata; called once the batches are exhausted.
+        seed: of the bootstrap.
+    """
+    totals = _Totals()
+    for batch in batches:
+        totals.add(batch)
+    return totals.report(finish(), seed)
+
+
+@dataclass(slots=True)
+class _SideTotals:
+    """One side's running totals. Money is summed in whole pico-dollars: exact in any order."""
+
+    picos: int = 0
+    class_picos: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_CLASSES, 0))
+    class_known: bool = True
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_CLASSES, 0))
+    known: int = 0
+    latency: Distribution = field(default_factory=Distribution)
+    latency_mean: Mean = field(default_factory=Mean)
+    quality: Mean = field(default_factory=Mean)
+    clusters: ClusterSums = field(default_factory=ClusterSums)
+
+    def add(self, side: Side, covered: Mask, priced: Mask, clusters: NDArray[np.int64]) -> None:
+        self.picos += to_picos(side.cost_usd[priced])
+        for name in TOKEN_CLASSES:
+            usd = side.usd[name][priced]
+            if np.isnan(usd).any():
+                self.class_known = False
+            else:
+                self.class_picos[name] += to_picos(usd)
+            self.tokens[name] += int(side.tokens[name][covered & side.known].sum())
+        self.known += int(np.count_nonzero(covered & side.known))
+        latency_ms = _known(side.latency_ms[covered])
+        self.latency.add(latency_ms)
+        self.latency_mean.add(latency_ms)
+        self.quality.add(_known(side.quality[covered]))
+        self.clusters.add(clusters[covered], side.quality[covered])
+
+
+class _Totals:
+    def __init__(self) -> None:
+        self.requests = self.priced = self.estimated = self.uncovered = self.undated = 0
+        self.unpriced: dict[str, int] = {}
+        self.first_us: int | None = None
+        self.last_us: int | None = None
+        self.baseline = _SideTotals()
+        self.recipe = self.baseline
+        self.paired = ClusterSums()
+        self.quality_change = Mean()
+        self.latency_change = Mean()
+        self.sessions = HashSet()
+        self.clusters = Clusters()
+        self.calls: dict[str, list[int]] = {}
+        self.groups = {name: GroupTotals() for name in ("task", "day", "tenant")}
+
+    def add(self, batch: LedgerBatch) -> None:
+        covered = batch.covered
+        priced = covered & batch.unpriced.is_null().to_numpy(zero_copy_only=False)
+        self._count(batch, priced)
+        clusters = self.clusters.assign(batch.columns["session"])
+        self.baseline.add(batch.baseline, covered, priced, clusters)
+        if batch.recipe is not batch.baseline:
+            if self.recipe is self.baseline:
+                self.recipe = _SideTotals()
+            self.recipe.add(batch.recipe, covered, priced, clusters)
+            self._add_pairs(batch, clusters)
+        self._add_calls(batch, priced)
+        keys = {
+            "task": Key.of_text(batch.columns["task"]),
+            "tenant": Key.of_text(batch.columns["tenant"]),
+            "day": Key.of_days(batch.timestamp_us // _DAY_US, batch.timestamp_us != UNKNOWN_US),
+        }
+        for name, key in keys.items():
+            if key is not None:
+                self.groups[name].add(key, batch, priced)
+
+    def _count(self, batch: LedgerBatch, priced: Mask) -> None:
+        self.requests += len(batch)
+        self.priced += int(np.count_nonzero(priced))
+        self.uncovered += int(np.count_nonzero(~batch.covered))
+        self.estimated += int(np.count_nonzero(batch.estimated & batch.covered))
+        for item in batch.unpriced.drop_null().value_counts().to_pylist():
+            name = item["values"]
+            self.unpriced[name] = self.unpriced.get(name, 0) + item["counts"]
+        dated = batch.timestamp_us[batch.timestamp_us != UNKNOWN_US]
+        self.undated += len(batch) - len(dated)
+        if len(dated):
+            first, last = int(dated.min()), int(dated.max())
+            self.first_us = first if self.first_us is None else min(first, self.first_us)
+            self.last_us = last if self.last_us is None else max(last, self.last_us)
+        sessions = batch.columns["session"].unique().drop_null().to_pylist()
+        if sessions:
+            self.sessions.add(hash_strings(sessions))
+
+    def _add_pairs(self, batch: LedgerBatch, clusters: NDArray[np.int64]) -> None:
+        covered = batch.covered
+        quality = (batch.recipe.quality - batch.baseline.quality)[covered]
+        self.paired.add(clusters[covered], quality)
+        self.quality_change.add(_known(quality))
+        latency_ms = (batch.recipe.latency_ms - batch.baseline.latency_ms)[covered]
+        self.latency_change.add(_known(latency_ms))
+
+    def _add_calls(self, batch: LedgerBatch, priced: Mask) -> None:
+        covered = batch.covered[batch.calls.row]
+        encoded = batch.calls.model.dictionary_encode()
+        names = [*encoded.dictionary.to_pylist(), None]
+        codes = encoded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+        paid = covered & priced[batch.calls.row]
+        for code, name in enumerate(names):
+            mine = codes == code
+            if not mine.any():
+                continue
+            entry = self.calls.setdefault(name or "(no model)", [0, 0, 0])
+            entry[0] += int(np.count_nonzero(mine & covered))
+            entry[1] += to_picos(batch.calls.cost_usd[mine & paid])
+            entry[2] += int(np.count_nonzero(mine & paid))
+
+    def report(self, meta: LedgerMeta, seed: int) -> Report:
+        same = self.recipe is self.baseline
+        sides = [self.baseline.clusters] if same else [
+            self.baseline.clusters, self.recipe.clusters, self.paired
+        ]
+        intervals = bootstrap_means(sides, seed)
+        baseline = self._side(meta.baseline, self.baseline, intervals[0])
+        recipe = self._side(meta.recipe, self.recipe, intervals[0 if same else 1])
+        delta = self._delta(baseline, recipe, None if same else intervals[2])
+        saved = None if delta.cost_usd is None else -delta.cost_usd
+        return Report(
+            frugalctl_version=frugalctl.__version__,
+            origin=Origin(
+                prices=meta.prices,
+                price_book=meta.book,
+                as_of=meta.as_of,
+                input_sha256=meta.input_sha256,
+                recipe_settings=meta.settings,
+                seed=seed,
+            ),
+            log=self._log(meta),
+            baseline=baseline,
+            recipe=recipe,
+            delta=delta,
+            models=self._models(),
+            levers=tuple(LeverSummary(name, saved) for name in meta.levers),
+            token_classes=self._token_classes(recipe),
+            groups={name: group.summaries() for name, group in self.groups.items()},
+        )
+
+    def _log(self, meta: LedgerMeta) -> LogSummary:
+        ranked = sorted(self.unpriced.items(), key=lambda item: (-item[1], item[0]))
+        return LogSummary(
+            requests=self.requests,
+            sessions=len(self.sessions),
+            priced=self.priced,
+            unpriced=dict(ranked),
+            estimated_usage=self.estimated,
+            uncovered=self.uncovered,
+            uncovered_share=self.uncovered / self.requests if self.requests else None,
+            undated=self.undated,
+            skipped_lines=meta.skipped_lines,
+            first_day=None if self.first_us is None else format_timestamp(self.first_us)[:10],
+            last_day=None if self.last_us is None else format_timestamp(self.last_us)[:10],
+        )
+
+    def _side(
+        self, name: str, totals: _SideTotals, interval: tuple[float, float] | None
+    ) -> SideSummary:
+        p50, p95 = totals.latency.percentiles(50, 95)
+        return SideSummary(
+            name=name,
+            cost_usd=to_usd(totals.picos) if self.priced else None,
+            tokens={key: value if totals.known else None for key, value in totals.tokens.items()},
+            latency_ms=Latency(totals.latency_mean.value(), p50, p95, totals.latency_mean.count),
+            quality=Quality(totals.quality.value(), interval, totals.quality.count),
+        )
+
+    def _delta(
+        self,
+        baseline: SideSummary,
+        recipe: SideSummary,
+        interval: tuple[float, float] | None,
+    ) -> Delta:
+        cost = None
+        if baseline.cost_usd is not None and recipe.cost_usd is not None:
+            cost = to_usd(self.recipe.picos - self.baseline.picos)
+        percent = 100 * cost / baseline.cost_usd if cost is not None and baseline.cost_usd else None
+        if self.recipe is self.baseline:
+            quality = None if recipe.quality.mean is None else 0.0
+            latency = None if recipe.latency_ms.mean is None else 0.0
+            interval = (0.0, 0.0) if recipe.quality.ci95 else None
+        else:
+            quality, latency = self.quality_change.value(), self.latency_change.value()
+        return Delta(cost, percent, quality, interval, latency)
+
+    def _models(self) -> tuple[ModelSummary, ...]:
+        found = [
+            ModelSummary(name, calls, to_usd(picos) if paid else None)
+            for name, (calls, picos, paid) in self.calls.items()
+            if calls
+        ]
+        return tuple(sorted(found, key=lambda item: (-(item.cost_usd or 0.0), item.model)))
+
+    def _token_classes(self, recipe: SideSummary) -> tuple[TokenClassSummary, ...]:
+        known = self.recipe.class_known and self.priced > 0
+        return tuple(
+            TokenClassSummary(
+                name, recipe.tokens[name], to_usd(self.recipe.class_picos[name]) if known else None
+            )
+            for name in TOKEN_CLASSES
+        )
+
+
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[~np.isnan(values)]

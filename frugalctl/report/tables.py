@@ -1,0 +1,93 @@
+"""Tables of text: the one form that every human-readable renderer starts from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A titled table.
+
+    Attributes:
+        title: one line.
+        columns: headers; a trailing ">" asks for right alignment and is not printed.
+        rows: cells, as many as columns.
+        notes: lines to print below.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The column headers as printed."""
+        return tuple(column.removesuffix(">") for column in self.columns)
+
+    @property
+    def right(self) -> tuple[bool, ...]:
+        """Which columns are aligned to the right."""
+        return tuple(column.endswith(">") for column in self.columns)
+
+
+def render_markdown(tables: Sequence[Table]) -> str:
+    """The tables in GitHub's Markdown."""
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def _markdown(table: Table) -> str:
+    rules = ["---:" if right else "---" for right in table.right]
+    lines = [table.headers, tuple(rules), *table.rows]
+    body = "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
+    notes = "".join(f"\n\n{_markdown_cell(note)}" for note in table.notes)
+    return f"### {table.title}\n\n{body}{notes}\n"
+
+
+def _markdown_cell(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return " ".join(escaped.split())
+
+
+def render_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Comma-separated values, with a header; unknown is empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+    return out.getvalue()
+
+
+def format_usd(value: float | None, *, sign: bool = False) -> str:
+    """Dollars: to the cent from $100, to 4 places from $1, else to 6."""
+    if value is None:
+        return UNKNOWN
+    digits = 2 if abs(value) >= 100 else 4 if abs(value) >= 1 else 6
+    mark = "-" if value < 0 else "+" if sign and value > 0 else ""
+    return f"{mark}${abs(value):,.{digits}f}"
+
+
+def format_number(value: float | None, digits: int = 0, *, sign: bool = False) -> str:
+    """A number with thousands separated."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:{'+' if sign else ''},.{digits}f}"
+
+
+def format_percent(value: float | None) -> str:
+    """A signed percentage."""
+    return UNKNOWN if value is None else f"{value:+.1f} %"
+
+
+def format_interval(interval: tuple[float, float] | None, digits: int, *, sign: bool = False) -> str:
+    """An interval in brackets."""
+    if interval is None:
+        return ""
+    low, high = (format_number(end, digits, sign=sign) for end in interval)
+    return f"[{low}, {high}]"

@@ -1,0 +1,79 @@
+"""The vocabularies, read from the installed litellm without importing it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from frugalctl.errors import FrugalError
+from frugalctl.tokens.families import CL100K, CLAUDE, O200K, P50K
+
+_CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
+
+# tiktoken names a cached vocabulary by the SHA-1 of the address that it comes from.
+_FILES = {
+    O200K: "fb374d419588a4632f3f557e76b4b70aebbca790",
+    CL100K: "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+    P50K: "ec7223a39ce59f226a68acc30dc1af2788490e15",
+    CLAUDE: "anthropic_tokenizer.json",
+}
+
+
+@lru_cache(maxsize=len(_FILES))
+def load_encoder(encoding: str) -> Callable[[str], int]:
+    """A function that counts the tokens of a text; special tokens in it are ordinary text.
+
+    tiktoken reads its files where `TIKTOKEN_CACHE_DIR` says; if that is not set, it is set for
+    this process to the folder in litellm, so that nothing is fetched from the network.
+
+    Raises:
+        FrugalError: the vocabulary is not on this machine.
+    """
+    if encoding == CLAUDE:
+        return _load_claude()
+    folder = os.environ.get(_CACHE_VARIABLE)
+    if folder is None:
+        folder = str(_packaged_folder())
+    _require(Path(folder) / _FILES[encoding], encoding)
+    os.environ.setdefault(_CACHE_VARIABLE, folder)
+    import tiktoken
+
+    encode = tiktoken.get_encoding(encoding).encode_ordinary
+    return lambda text: len(encode(text))
+
+
+def _load_claude() -> Callable[[str], int]:
+    file = _packaged_folder() / _FILES[CLAUDE]
+    _require(file, CLAUDE)
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.encode_special_tokens = True
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return count
+
+
+def _packaged_folder() -> Path:
+    found = importlib.util.find_spec("litellm")
+    folders = list(found.submodule_search_locations or ()) if found else []
+    if not folders:
+        raise FrugalError(
+            "the tokenizer vocabularies are missing: they come with litellm",
+            hint="pip install litellm",
+        )
+    return Path(folders[0]) / "litellm_core_utils" / "tokenizers"
+
+
+def _require(file: Path, encoding: str) -> None:
+    if not file.is_file():
+        raise FrugalError(
+            f"the vocabulary {encoding} is missing",
+            where=str(file),
+            hint=f"pip install --force-reinstall litellm, or unset {_CACHE_VARIABLE}",
+        )
