@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from frugalctl.prices.book import PriceBook, load_book
-    from frugalctl.prices.cost import Calls, Priced, explain_unpriced, price_calls
+    from frugalctl.prices.cost import Calls, Priced, price_calls
+    from frugalctl.prices.quote import Quote, explain_unpriced, quote_call
     from frugalctl.prices.resolve import ModelKey
     from frugalctl.prices.rows import PriceRow, PriceSet
     from frugalctl.prices.schedule import TOKEN_CLASSES, UNKNOWN_TIME
@@ -21,9 +22,11 @@ __all__ = [
     "PriceRow",
     "PriceSet",
     "Priced",
+    "Quote",
     "explain_unpriced",
     "load_book",
     "price_calls",
+    "quote_call",
 ]
 
 _MODULE_OF = {
@@ -31,7 +34,9 @@ _MODULE_OF = {
     "UNKNOWN_TIME": "schedule",
     "Calls": "cost",
     "Priced": "cost",
-    "explain_unpriced": "cost",
+    "Quote": "quote",
+    "explain_unpriced": "quote",
+    "quote_call": "quote",
     "price_calls": "cost",
     "ModelKey": "resolve",
     "PriceBook": "book",

@@ -31,16 +31,20 @@ Combination = tuple[str | None, str | None, str | None, str | None]
 """Model, provider, service tier and region, as a log names them."""
 
 
+_Keys = dict[tuple[str, str | None], ModelKey | None]
+_Entries = dict[str, tuple[list[PriceSet], list[Rule]]]
+_Schedules = dict[Combination, Schedule | None]
+_Tables = dict[tuple[Combination, ...], Table]
+
+
 @dataclass(frozen=True, slots=True)
 class _Memory:
     """What a book has worked out so far; it changes nothing that the book says."""
 
-    keys: dict[tuple[str, str | None], ModelKey | None] = field(default_factory=dict)
-    entries: dict[str, tuple[list[PriceSet], list[Rule]]] = field(default_factory=dict)
-    schedules: dict[Combination, Schedule | None] = field(default_factory=dict)
-    tables: dict[tuple[Combination, ...], Table] = field(
-        default_factory=dict[tuple[Combination, ...], Table]
-    )
+    keys: _Keys = field(default_factory=_Keys)
+    entries: _Entries = field(default_factory=_Entries)
+    schedules: _Schedules = field(default_factory=_Schedules)
+    tables: _Tables = field(default_factory=_Tables)
 
 
 @dataclass(frozen=True, slots=True)

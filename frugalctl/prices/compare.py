@@ -111,8 +111,7 @@ def _compare(
 ) -> Iterator[Difference]:
     sets = book.list_sets(key, stated.tier)
     windows = {one.window for one in sets if one.window and one.holds_on(day)}
-    window = next(iter(windows), "") if stated.window else ""
-    chosen = choose_set(sets, day, stated.above, window)
+    chosen = choose_set(sets, day, stated.above, windows if stated.window else ())
     ours = chosen.usd_per_mtok if chosen else {}
     above = f" >{stated.above}" if stated.above else ""
     condition = f"{stated.tier}{above}{' off peak' if stated.window else ''}"

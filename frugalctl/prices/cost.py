@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frugalctl.prices.book import Combination, PriceBook
+from frugalctl.prices.resolve import normalize_region, normalize_tier
 from frugalctl.prices.schedule import (
     INPUT_CLASSES,
     TOKEN_CLASSES,
+    TOKENS_PER_MTOK,
     UNKNOWN_TIME,
     Float64s,
     Int64s,
@@ -22,17 +23,6 @@ from frugalctl.prices.schedule import (
     day_to_us,
 )
 
-TOKENS_PER_MTOK = 1e6
-
-_TIER_NAMES = {
-    None: "standard",
-    "": "standard",
-    "default": "standard",
-    "auto": "standard",
-    "standard": "standard",
-    "on_demand": "standard",
-}
-_ANYWHERE = frozenset({"", "global", "default", "not_available"})
 _DENSE_CODES = 1 << 16
 
 
@@ -100,48 +90,6 @@ def price_calls(book: PriceBook, calls: Calls, *, as_of_us: int | None = None) -
         for column in usd.values():
             column[unpriced] = np.nan
     return Priced(usd, total, table.fallback[codes])
-
-
-def explain_unpriced(
-    book: PriceBook, model: str, provider: str | None, tier: str | None, timestamp_us: int
-) -> str:
-    """Why a call has no price, in a few words.
-
-    Args:
-        book: the price book.
-        model: as the log names it.
-        provider: as the log names it.
-        tier: as the log names it.
-        timestamp_us: of the call, or `UNKNOWN_TIME`.
-    """
-    key = book.resolve(model, provider)
-    if key is None:
-        return "unknown model"
-    tier = normalize_tier(tier)
-    sets = book.list_sets(key, tier)
-    if not sets:
-        return f"no price for tier {tier}"
-    us = day_to_us(book.checked_on) if timestamp_us == UNKNOWN_TIME else timestamp_us
-    day = datetime.fromtimestamp(us // 1_000_000, tz=UTC).date()
-    held = [one for one in sets if one.holds_on(day)]
-    if not held:
-        return f"no price on {day}"
-    missing = [
-        name for name in ("input", "output") if any(name not in s.usd_per_mtok for s in held)
-    ]
-    return f"no price for {' and '.join(missing) or 'one-hour cache writes'}"
-
-
-def normalize_tier(tier: str | None) -> str:
-    """The book's word for a service tier; a tier that it does not know stays as it is."""
-    lower = tier.strip().lower() if tier else tier
-    return _TIER_NAMES.get(lower, lower or "standard")
-
-
-def normalize_region(region: str | None) -> str:
-    """The book's word for a processing region, "" for none in particular."""
-    lower = region.strip().lower() if region else ""
-    return "" if lower in _ANYWHERE else lower
 
 
 def _combine(calls: Calls) -> tuple[Int64s, tuple[Combination, ...]]:

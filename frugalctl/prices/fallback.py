@@ -147,7 +147,8 @@ def _read_fields(fields: dict[str, Any], window: str, prices: _Prices, above: in
 
 def _read_ranges(entry: dict[str, Any], prices: _Prices) -> None:
     for fields in cast(list[dict[str, Any]], entry.get("tiered_pricing") or []):
-        _read_fields(fields, "", prices, above=int(fields["range"][0]))
+        if "range" in fields:
+            _read_fields(fields, "", prices, above=int(fields["range"][0]))
 
 
 def _read_off_peak(entry: dict[str, Any], prices: _Prices) -> None:

@@ -36,6 +36,14 @@ _SURFACE_NAMES = {
     "vertex": "vertex vertexai vertex_ai gcp.vertex_ai google_vertex google-vertex",
     "": "litellm litellm_proxy unknown other",
 }
+_TIER_NAMES = {
+    "": "standard",
+    "default": "standard",
+    "auto": "standard",
+    "standard": "standard",
+    "on_demand": "standard",
+}
+_ANYWHERE = frozenset({"", "global", "default", "not_available"})
 LITELLM_PREFIXES = {
     "google": ("gemini",),
     "alibaba": ("dashscope",),
@@ -118,6 +126,18 @@ def resolve_model(book: PriceBook, model: str, provider: str | None) -> ModelKey
             if found is not None:
                 return _move_to_surface(book, found, names)
     return None
+
+
+def normalize_tier(tier: str | None) -> str:
+    """The book's word for a service tier; a tier that it does not know stays as it is."""
+    lower = (tier or "").strip().lower()
+    return _TIER_NAMES.get(lower, lower)
+
+
+def normalize_region(region: str | None) -> str:
+    """The book's word for a processing region, "" for none in particular."""
+    lower = (region or "").strip().lower()
+    return "" if lower in _ANYWHERE else lower
 
 
 def _read_place(provider: str | None) -> _Place:

@@ -6,6 +6,7 @@ several schedules, cell under cell.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -28,6 +29,7 @@ TOKEN_CLASSES = (
 """The disjoint classes of tokens; the first four are a call's input, the last two its output."""
 
 INPUT_CLASSES = TOKEN_CLASSES[:4]
+TOKENS_PER_MTOK = 1e6
 UNKNOWN_TIME = int(np.iinfo(np.int64).min)
 """The timestamp of a call whose time nobody noted (NumPy's NaT)."""
 
@@ -43,7 +45,7 @@ class Schedule:
         starts_us: where a new period begins, microseconds since the epoch, ascending, shape (p,).
         thresholds: input tokens above which another context tier holds, ascending, shape (t,).
         windows: minutes of the week of each off-peak window, shape (10080,) each; w of them.
-        usd_per_mtok: shape ((p+1) * (t+1) * (w+1), 6), NaN where unknown, columns as
+        usd_per_mtok: shape ((p+1) * (t+1) * 2**w, 6), NaN where unknown, columns as
             `TOKEN_CLASSES`.
         covered: whether any set holds in a cell, shape as the cells.
         fallback: whether the prices are litellm's.
@@ -71,13 +73,11 @@ class Schedule:
         for threshold in self.thresholds:
             cell += input_tokens > threshold
         if self.windows:
-            cell *= len(self.windows) + 1
             minutes = minutes_of_week(clock_us)
-            outside = clock_us == UNKNOWN_TIME
-            for number, window in enumerate(self.windows, start=1):
-                inside = window[minutes] & ~outside
-                cell += number * inside
-                outside |= inside
+            known = clock_us != UNKNOWN_TIME
+            for window in self.windows:
+                cell *= 2
+                cell += window[minutes] & known
         return cell
 
 
@@ -119,9 +119,13 @@ def compile_schedule(sets: list[PriceSet], *, fallback: bool) -> Schedule:
     days = sorted({day for one in sets for day in (one.valid_from, one.valid_to) if day})
     thresholds = sorted({one.above_input_tokens for one in sets} - {0})
     windows = sorted({one.window for one in sets} - {""})
+    inside = [
+        [window for window, within in zip(windows, flags, strict=True) if within]
+        for flags in product([False, True], repeat=len(windows))
+    ]
     cells = [
-        choose_set(sets, day, above, window)
-        for day, above, window in product([date.min, *days], [0, *thresholds], ["", *windows])
+        choose_set(sets, day, above, within)
+        for day, above, within in product([date.min, *days], [0, *thresholds], inside)
     ]
     return Schedule(
         starts_us=[day_to_us(day) for day in days],
@@ -133,19 +137,23 @@ def compile_schedule(sets: list[PriceSet], *, fallback: bool) -> Schedule:
     )
 
 
-def choose_set(sets: list[PriceSet], day: date, above: int, window: str) -> PriceSet | None:
+def choose_set(
+    sets: list[PriceSet], day: date, above: int, windows: Collection[str] = ()
+) -> PriceSet | None:
     """The set that prices a call: of one model, tier and region.
 
     Args:
         sets: those to choose from.
         day: of the call (UTC).
         above: the context tier: one less than the call's input tokens, or a threshold.
-        window: the off-peak window that the call lies in, "" for none.
+        windows: the off-peak windows that the call lies in.
     """
     holding = [
         one
         for one in sets
-        if one.holds_on(day) and one.above_input_tokens <= above and one.window in ("", window)
+        if one.holds_on(day)
+        and one.above_input_tokens <= above
+        and (not one.window or one.window in windows)
     ]
     if not holding:
         return None

@@ -20,13 +20,14 @@ class ChatReader:
     """Cuts conversations into requests, without usage.
 
     A reward in [0, 1] is the quality of the last request; on another scale it is left out and
-    counted. A conversation without a name is named after its line.
+    counted. A conversation without a name gets a number.
     """
 
     name = "chat session"
 
     def __init__(self) -> None:
         self._off_scale = 0
+        self._conversations = 0
 
     @property
     def notes(self) -> list[str]:
@@ -49,7 +50,9 @@ class ChatReader:
         messages = items(record, "messages")
         if not all(isinstance(message, dict) for message in messages):
             raise RecordError("messages is not a list of objects")
-        session = text(record, "session") or text(record, "id") or f"chat-{line}"
+        self._conversations += 1
+        name = text(record, "session") or text(record, "id")
+        session = name or f"chat-{self._conversations}"
         texts = [to_json(message) for message in messages]
         requests = [
             self._read_turn(record, session, texts[:at], message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from frugalctl.log.formats.base import Record
+from frugalctl.log.formats.base import Record, RecordError
 from frugalctl.log.formats.content import answer_of_blocks, answer_of_chat, answer_of_responses
 from frugalctl.log.formats.fields import (
     elapsed_ms,
@@ -118,6 +118,9 @@ def _read_usage(record: Record, metadata: Record, response: Record) -> Usage | N
     details = usage_at(response, "usage") or usage_at(metadata, "usage_object")
     details = details or usage_at(metadata, "additional_usage_values")
     totals = {name: record[name] for name in _TOTALS if record.get(name) is not None}
+    for name, count in totals.items():
+        if details.get(name) not in (None, count):
+            raise RecordError(f"{name} is {count} in the record and {details[name]!r} in its usage")
     if not totals and is_anthropic_usage(details) and "prompt_tokens" not in details:
         return read_anthropic_usage(details)
     return read_openai_usage({**details, **totals})

@@ -1,18 +1,15 @@
 import copy
 
 import pytest
-from formats_samples import (
-    ANTHROPIC_BATCH_OUTPUT,
-    BATCH_INPUT,
-    BATCH_OUTPUT,
-    LANGFUSE,
-    LITELLM,
-    SPAN_TIMES,
-    TRANSCRIPT,
-)
+from formats_samples import records_of
 from test_formats_read import as_tuple, read
 
 from frugalctl.log.formats.base import RecordError
+
+BATCH_INPUT, BATCH_OUTPUT = records_of("OpenAI batch")
+[TRANSCRIPT] = records_of("Claude Code transcript")
+[LITELLM] = records_of("LiteLLM payload")
+[LANGFUSE] = records_of("Langfuse observation")
 
 
 @pytest.mark.parametrize("records", [(BATCH_INPUT, BATCH_OUTPUT), (BATCH_OUTPUT, BATCH_INPUT)])
@@ -52,7 +49,8 @@ def test_failed_batch_lines_are_not_billed(change):
 
 @pytest.mark.parametrize("kind", ["errored", "expired", "canceled"])
 def test_failed_anthropic_batch_lines_are_not_billed(kind):
-    found, notes, _ = read([{"custom_id": "a", "result": {"type": kind}}, ANTHROPIC_BATCH_OUTPUT])
+    output = records_of("Anthropic batch")[0]
+    found, notes, _ = read([{"custom_id": "a", "result": {"type": kind}}, output])
     assert [request.id for _, request in found] == ["msg_9"]
     assert notes == ["1 failed call (not billed)"]
 
@@ -126,6 +124,11 @@ def test_litellm_with_a_raw_anthropic_usage_takes_the_inclusive_total():
         assert as_tuple(request.usage)[:2] == (11000, 10000)
 
 
+def test_litellm_counts_that_contradict_each_other_are_refused():
+    with pytest.raises(RecordError, match="completion_tokens is 39"):
+        read([{**LITELLM, "completion_tokens": 39}])
+
+
 def test_langfuse_reads_generations_only():
     span = {**LANGFUSE, "type": "SPAN"}
     failed = {**LANGFUSE, "usageDetails": {}, "level": "ERROR"}
@@ -136,7 +139,7 @@ def test_langfuse_reads_generations_only():
 
 def test_spans_of_agents_tools_and_failures_are_no_calls():
     def span(**attributes):
-        return {"attributes": {"gen_ai.request.model": "gpt-4o", **attributes}, **SPAN_TIMES}
+        return {"attributes": {"gen_ai.request.model": "gpt-4o", **attributes}}
 
     agent = span(**{"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 5})
     tool = span(**{"gen_ai.operation.name": "execute_tool"})

@@ -40,10 +40,10 @@ def split(usage: Usage) -> tuple[int, ...]:
 def test_reads_a_record_of_each_format(sample: Sample):
     found, notes, names = read(sample.records)
     assert names == {sample.format}
-    assert notes == list(sample.notes)
+    assert notes == []
     [(_, request)] = found
-    assert as_tuple(request.usage) == sample.usage
-    assert split(request.usage) == sample.classes
+    assert list(as_tuple(request.usage)) == sample.usage
+    assert list(split(request.usage)) == sample.classes
     assert {name: getattr(request, name) for name in sample.fields} == sample.fields
     logged = bytes(request.messages)
     assert (json.loads(logged) if logged else None) == sample.messages
@@ -94,6 +94,12 @@ def test_cuts_a_conversation_into_requests():
     assert [r.quality for r in requests] == [None, 1.0]
     assert {r.session for r in requests} == {"talk"}
     assert all(r.usage is None for r in requests)
+
+
+def test_conversations_without_a_name_stay_apart():
+    unnamed = {name: value for name, value in CHAT.items() if name != "session"}
+    found, _, _ = read([unnamed, unnamed])
+    assert [request.session for _, request in found] == ["chat-1", "chat-1", "chat-2", "chat-2"]
 
 
 def test_a_reward_off_the_scale_is_no_quality():
