@@ -22,6 +22,7 @@ from frugalctl.cli.options import (
     choose_format,
 )
 from frugalctl.cli.replay import make_options, replay_logs
+from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import GateFailed, UsageError
 from frugalctl.files import check_writable
 
@@ -64,6 +65,7 @@ def check(
     from frugalctl.report.gate import judge, parse_gate
     from frugalctl.report.metrics import load_report
 
+    spare_pandas()
     chosen = choose_format(chosen_format, as_json, output)
     gates = [parse_gate(text) for text in fail_if]
     if output not in (None, "-"):

@@ -19,6 +19,7 @@ from frugalctl.cli.options import (
     OutputOption,
     choose_format,
 )
+from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import InputError
 from frugalctl.files import check_writable, replacing
 from frugalctl.report.tables import Table, format_number
@@ -164,7 +165,7 @@ def stats(
     if output not in (None, "-"):
         check_writable(output)
     notes = ReadNotes()
-    found = collect_stats(_read(logs, notes, model, on_error, lean=True))
+    found = collect_stats(_read(logs, notes, model, on_error))
     tell_notes(notes)
     if chosen not in (Format.table, Format.markdown):
         _print_record(_encode_stats(found, notes), chosen, output)
@@ -239,19 +240,17 @@ def _read(
     on_error: OnErrorChoice,
     *,
     exact: bool = False,
-    lean: bool = False,
 ) -> Iterator[LogBatch]:
     from frugalctl.log.read import ReadOptions, read_log
-    from frugalctl.log.schema import TEXT_FIELDS
-    from frugalctl.log.stream import source_of
+    from frugalctl.log.stream import on_disk
 
+    spare_pandas()
     options = ReadOptions(
         on_error=on_error.value,
-        without=TEXT_FIELDS if lean else frozenset(),
         model=model,
         exact=exact,
     )
-    with showing_progress("requests read") as tick:
-        for batch in read_log([source_of(path) for path in logs], options, notes):
+    with showing_progress("requests read") as tick, on_disk(logs) as sources:
+        for batch in read_log(sources, options, notes):
             yield batch
             tick(batch.requests.num_rows)

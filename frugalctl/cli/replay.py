@@ -24,6 +24,7 @@ from frugalctl.cli.options import (
     SeedOption,
     choose_format,
 )
+from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import PriceError
 from frugalctl.files import check_writable
 
@@ -66,6 +67,7 @@ def replay(
     """
     from frugalctl.cli.render import print_report
 
+    spare_pandas()
     chosen = choose_format(chosen_format, as_json, output)
     options = make_options(recipe, baseline, prices, as_of, model, on_error)
     ledger = output if output is not None and output.endswith(".parquet") else None

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from frugalctl.cli.options import FormatOption, JsonOption, OutputOption, SeedOption, choose_format
+from frugalctl.cli.startup import spare_pandas
 from frugalctl.files import check_writable
 
 
@@ -29,6 +30,7 @@ def report(
     from frugalctl.replay.ledger import open_ledger
     from frugalctl.report.summary import summarise
 
+    spare_pandas()
     chosen = choose_format(chosen_format, as_json, output)
     if output not in (None, "-"):
         check_writable(output)

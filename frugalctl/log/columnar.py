@@ -1,12 +1,34 @@
-"""The fast reader: a block of canonical JSON lines straight into Arrow columns."""
+"""The fast reader: a file of canonical JSON lines straight into Arrow columns, by DuckDB.
+
+DuckDB is the fastest of the readers measured (see `benchmarks/`), and more lenient than we are:
+it takes numbers for text and 1.5 for an integer. So counts are read as doubles and checked here,
+and whatever is not plainly a canonical line is left to `log.lines`, which is the authority.
+"""
 
 from __future__ import annotations
 
-import pyarrow as pa
-import pyarrow.json as pj
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
 
-from frugalctl.log.schema import OUTCOME_FIELDS, REQUEST_FIELDS, USAGE_FIELDS, LogBatch
-from frugalctl.log.stream import Block
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frugalctl.log.schema import (
+    OUTCOME_FIELDS,
+    REQUEST_FIELDS,
+    TIMESTAMP,
+    USAGE,
+    USAGE_FIELDS,
+    LogBatch,
+)
+from frugalctl.log.stream import Source, open_input, read_blocks
+
+BATCH_ROWS = 32_768
+_MAX_COUNT = 2.0**53
+_MEMORY_LIMIT = "512MB"
 
 _FOREIGN_USAGE = (
     "prompt_tokens",
@@ -19,105 +41,190 @@ _FOREIGN_USAGE = (
 """Usage keys of other formats. A line that has one must not pass for canonical."""
 
 
-class ColumnarReader:
-    """Parses blocks, or says that a block must be read line by line.
+class NotColumnar(Exception):
+    """From here on, the file must be read line by line."""
 
-    Args:
-        source: the file's name, for the batches.
-        without: fields to leave out. Unless the JSON-valued fields are among them, every block
-            is read line by line, since Arrow has no column type for any JSON.
-        model: stands in where a request names no model.
+
+@dataclass(slots=True)
+class RowLines(Sequence[int]):
+    """The line numbers of rows read without their lines: looked up only when one is asked for.
+
+    Attributes:
+        source: the file.
+        first_row: index in the file of the batch's first row.
+        rows: number of rows in the batch.
+        index: of the whole file, shared by its batches and filled on demand.
     """
 
-    def __init__(self, source: str, without: frozenset[str], model: str | None) -> None:
-        self._source = source
-        self._model = model
-        self._names = [name for name in REQUEST_FIELDS if name not in without]
-        self._possible = {"messages", "tools"} <= without
-        self._options = pj.ParseOptions(
-            explicit_schema=pa.schema([(name, _parse_type(name)) for name in self._names]),
-            unexpected_field_behavior="ignore",
-        )
+    source: Source
+    first_row: int
+    rows: int
+    index: list[int] = field(default_factory=list[int])
 
-    def read(self, block: Block, by_line: bool) -> LogBatch | None:
-        """The block as a batch; None where it must be read line by line.
+    def __len__(self) -> int:
+        return self.rows
 
-        Args:
-            block: whole lines.
-            by_line: do not try; the file is known to need the line reader.
-        """
-        if by_line or not self._possible:
-            return None
-        table = self._parse(block.data)
-        if table is None:
-            return None
-        lines = range(block.first_line, block.first_line + table.num_rows)
-        return self._accept(table, lines)
-
-    def _parse(self, data: bytes) -> pa.Table | None:
-        expected = data.count(b"\n") + (not data.endswith(b"\n"))
-        read_options = pj.ReadOptions(block_size=len(data) + 1, use_threads=False)
-        try:
-            pa.array([data], pa.binary()).cast(pa.string())  # ignored fields must be UTF-8 too
-            table = pj.read_json(
-                pa.BufferReader(data), read_options=read_options, parse_options=self._options
-            )
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return None
-        return table if table.num_rows == expected else None
-
-    def _accept(self, table: pa.Table, lines: range) -> LogBatch | None:
-        """The table in the log's schema, or None where a row needs the line reader."""
-        arrays = [_one_array(table.column(name)) for name in self._names]
-        columns = dict(zip(self._names, arrays, strict=True))
-        usage, outcomes = columns["usage"], columns["outcomes"]
-        if _has_foreign_usage(usage) or _needs_counting(usage, outcomes):
-            return None
-        for name in ("usage", "outcomes"):
-            columns[name] = columns[name].cast(REQUEST_FIELDS[name])
-        if self._model is not None:
-            columns["model"] = _fill_model(columns["model"], outcomes, self._model)
-        requests = pa.RecordBatch.from_arrays(list(columns.values()), names=self._names)
-        return LogBatch(requests, self._source, lines)
+    def __getitem__(self, row: Any) -> Any:
+        if not self.index:
+            self.index.extend(_index_lines(self.source))
+        return self.index[self.first_row + row]
 
 
-def _parse_type(name: str) -> pa.DataType:
+def _index_lines(source: Source) -> Iterator[int]:
+    """The numbers of the lines that are not blank."""
+    stream, _ = open_input(source)
+    try:
+        for block in read_blocks(stream, source.name):
+            for at, line in enumerate(block.data.split(b"\n")):
+                if line and not line.isspace():
+                    yield block.first_line + at
+    finally:
+        stream.close()
+
+
+def read_columnar(
+    source: Source, compression: str, without: frozenset[str], model: str | None
+) -> Iterator[LogBatch]:
+    """Stream the canonical lines of a file.
+
+    Args:
+        source: a file on disk.
+        compression: "none", "gzip" or "zstd".
+        without: fields to leave out; the JSON-valued fields must be among them.
+        model: stands in where a request names no model.
+
+    Raises:
+        NotColumnar: at the first batch that is not plainly canonical; the batches before it
+            stand.
+    """
+    import duckdb
+
+    names = [name for name in REQUEST_FIELDS if name not in without]
+    index: list[int] = []
+    row = 0
+    try:
+        with duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}) as connection:
+            connection.execute("SET autoinstall_known_extensions = false")
+            relation: Any = connection.sql(_query(source, compression, names))
+            for batch in relation.to_arrow_reader(BATCH_ROWS):
+                requests = _to_schema(batch, names, model)
+                lines = RowLines(source, row, requests.num_rows, index)
+                yield LogBatch(requests, source.name, lines)
+                row += requests.num_rows
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise NotColumnar(str(error)) from None
+
+
+def _query(source: Source, compression: str, names: list[str]) -> str:
+    columns = ", ".join(f"{name}: '{_duck_type(name)}'" for name in names)
+    return (
+        f"SELECT * FROM read_json({_quote_path(source.path)}, format = 'newline_delimited', "
+        f"columns = {{{columns}}}, compression = '{compression}')"
+    )
+
+
+def _quote_path(path: str) -> str:
+    """An absolute path in which nothing is a glob or ends the string."""
+    escaped = "".join(f"[{char}]" if char in "*?[" else char for char in str(Path(path).resolve()))
+    return "'" + escaped.replace("'", "''") + "'"
+
+
+_PLAIN_TYPES = {pa.string(): "VARCHAR", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+
+
+def _duck_type(name: str) -> str:
     if name == "usage":
-        return pa.struct([(key, pa.int64()) for key in (*USAGE_FIELDS, *_FOREIGN_USAGE)])
-    return REQUEST_FIELDS[name]
+        return _usage_type(_FOREIGN_USAGE)
+    if name == "outcomes":
+        fields = [
+            f"{key} {_usage_type(()) if key == 'usage' else _PLAIN_TYPES[kind]}"
+            for key, kind in OUTCOME_FIELDS.items()
+        ]
+        return f"STRUCT({', '.join(fields)})[]"
+    if name == "prefix_blocks":
+        return "DOUBLE[]"
+    return _PLAIN_TYPES.get(REQUEST_FIELDS[name], "DOUBLE" if name == "block_tokens" else "VARCHAR")
 
 
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+def _usage_type(foreign: tuple[str, ...]) -> str:
+    fields = [f"{name} DOUBLE" for name in USAGE_FIELDS] + [f'"{name}" VARCHAR' for name in foreign]
+    return f"STRUCT({', '.join(fields)})"
 
 
-def _has_foreign_usage(usage: pa.StructArray) -> bool:
-    first = len(USAGE_FIELDS)
-    return any(
-        usage.field(first + at).null_count < len(usage) for at in range(len(_FOREIGN_USAGE))
-    )
+def _to_schema(batch: pa.RecordBatch, names: list[str], model: str | None) -> pa.RecordBatch:
+    """The batch in the log's schema.
+
+    Raises:
+        NotColumnar: a row is foreign, has tokens to be counted, or a number that is none.
+    """
+    columns = {name: batch.column(name) for name in names}
+    usage, outcomes = columns["usage"], columns["outcomes"]
+    first_foreign = len(USAGE_FIELDS)
+    for at in range(first_foreign, first_foreign + len(_FOREIGN_USAGE)):
+        if usage.field(at).null_count < len(usage):
+            raise NotColumnar("usage of another format")
+    _refuse_uncounted(usage, outcomes)
+    columns["usage"] = _count_struct(usage)
+    columns["timestamp"] = _timestamps(columns["timestamp"])
+    if outcomes.null_count < len(outcomes):
+        columns["outcomes"] = _outcomes(outcomes)
+    for name in ("block_tokens",):
+        if name in columns:
+            columns[name] = _counts(columns[name])
+    if model is not None:
+        answered = pc.or_(columns["model"].is_valid(), outcomes.is_valid())
+        columns["model"] = pc.if_else(answered, columns["model"], pa.scalar(model))
+    arrays = [columns[name].cast(REQUEST_FIELDS[name]) for name in names]
+    return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def _needs_counting(usage: pa.StructArray, outcomes: pa.ListArray) -> bool:
-    """Whether some row, or some outcome, has no usage and may have text to count."""
+def _refuse_uncounted(usage: Any, outcomes: Any) -> None:
+    """Leave rows whose tokens must be counted from text to the line reader."""
+    if usage.null_count and pc.any(pc.and_(usage.is_null(), outcomes.is_null())).as_py():
+        raise NotColumnar("usage is missing")
     if outcomes.null_count == len(outcomes):
-        return usage.null_count > 0
-    if usage.null_count and (usage.is_null().to_numpy(False) & outcomes.is_null().to_numpy(False)).any():
-        return True
+        return
+    at = list(OUTCOME_FIELDS).index("usage")
+    if outcomes.flatten().field(at).null_count:
+        raise NotColumnar("usage of an outcome is missing")
+
+
+def _count_struct(usage: Any) -> pa.StructArray:
+    children = [_counts(usage.field(at)) for at in range(len(USAGE_FIELDS))]
+    mask = usage.is_null() if usage.null_count else None
+    return pa.StructArray.from_arrays(children, fields=list(USAGE), mask=mask)
+
+
+def _counts(column: Any) -> pa.Array:
+    """Doubles that must be whole numbers, as integers."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), pa.int64())
+    values = cast("np.ndarray[Any, np.dtype[np.float64]]", column.fill_null(0.0).to_numpy())
+    whole = np.isfinite(values) & (np.abs(values) <= _MAX_COUNT) & (values == np.rint(values))
+    if not whole.all():
+        raise NotColumnar("a count is not a whole number")
+    mask = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
+    return pa.array(values.astype(np.int64), mask=mask)
+
+
+def _timestamps(column: Any) -> pa.Array:
+    """Text as timestamps; epoch numbers too, where all are."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), TIMESTAMP)
+    try:
+        return column.cast(TIMESTAMP)
+    except pa.ArrowInvalid:
+        raise NotColumnar("a timestamp that is not RFC 3339") from None
+
+
+def _outcomes(outcomes: Any) -> pa.ListArray:
     flat = outcomes.flatten()
-    return flat.field(list(OUTCOME_FIELDS).index("usage")).null_count > 0
-
-
-def _fill_model(models: pa.Array, outcomes: pa.ListArray, model: str) -> pa.Array:
-    filled = models.fill_null(model)
-    if outcomes.null_count == len(outcomes):
-        return filled
-    return pa.array(
-        [
-            name if has_outcomes else stand_in
-            for name, stand_in, has_outcomes in zip(
-                models.to_pylist(), filled.to_pylist(), outcomes.is_valid().to_pylist(), strict=True
-            )
-        ],
-        pa.string(),
-    )
+    arrays = [
+        _count_struct(flat.field(at)) if name == "usage" else flat.field(at).cast(kind)
+        for at, (name, kind) in enumerate(OUTCOME_FIELDS.items())
+    ]
+    struct = pa.StructArray.from_arrays(arrays, fields=list(REQUEST_FIELDS["outcomes"].value_type))
+    lengths = outcomes.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    mask = outcomes.is_null() if outcomes.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets), struct, mask=mask)

@@ -23,25 +23,32 @@ class HashSet:
         Returns:
             For each hash, whether it was there before: in an earlier batch, or earlier in this.
         """
+        ordered = np.sort(hashes)
+        new = self._is_new(ordered)
+        if new.all():
+            self._keep(ordered)
+            return np.zeros(len(hashes), dtype=np.bool_)
         order = np.argsort(hashes, kind="stable")
-        ordered = hashes[order]
-        repeated = np.zeros(len(hashes), dtype=np.bool_)
-        repeated[order[1:]] = ordered[1:] == ordered[:-1]
-        for run in self._runs:
-            at = np.minimum(np.searchsorted(run, ordered), len(run) - 1)
-            repeated[order] |= run[at] == ordered
-        fresh = np.sort(hashes[~repeated])
-        if len(fresh):
-            self._runs.append(fresh)
-        self._merge()
+        repeated = np.empty(len(hashes), dtype=np.bool_)
+        repeated[order] = ~new
+        self._keep(ordered[new])
         return repeated
 
-    def _merge(self) -> None:
+    def _is_new(self, ordered: Hashes) -> NDArray[np.bool_]:
+        """Of sorted hashes, the first of each that was not there before."""
+        new = np.ones(len(ordered), dtype=np.bool_)
+        new[1:] = ordered[1:] != ordered[:-1]
+        for run in self._runs:
+            at = np.minimum(np.searchsorted(run, ordered), len(run) - 1)
+            new &= run[at] != ordered
+        return new
+
+    def _keep(self, fresh: Hashes) -> None:
+        if len(fresh):
+            self._runs.append(fresh)
         while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
             last = self._runs.pop()
-            merged = np.concatenate((self._runs[-1], last))
-            merged.sort(kind="stable")
-            self._runs[-1] = merged
+            self._runs[-1] = np.sort(np.concatenate((self._runs[-1], last)))
 
 
 def hash_strings(values: list[str]) -> Hashes:

@@ -48,14 +48,26 @@ class LineReader:
         self.foreign = False
         self._header = None
 
-    def sample(self, block: Block) -> None:
-        """Note the unknown fields in the first lines of a file that is not read line by line."""
-        self.formats.setdefault("canonical")
-        if block.first_line > 1:
-            return
+    def sample(self, block: Block) -> bool:
+        """Whether the first lines of a file are canonical; notes their unknown fields."""
+        known: list[tuple[list[str], int]] = []
         for at, line in enumerate(block.data.split(b"\n", _SAMPLE_LINES)[:_SAMPLE_LINES]):
-            if line and not line.isspace():
-                self._note_unknown(find_unknown_fields(_decode_any(line)), at + 1)
+            if not line or line.isspace():
+                continue
+            try:
+                record = _decode_any(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return False
+            if not isinstance(record, dict):
+                return False
+            unknown = find_unknown_fields(cast(Record, record))
+            if unknown and self._recognise(cast(Record, record)):
+                return False
+            known.append((unknown, at + 1))
+        self.formats.setdefault("canonical")
+        for unknown, number in known:
+            self._note_unknown(unknown, number)
+        return True
 
     def read_block(self, data: bytes, first_line: int) -> Iterator[Numbered | BadLine]:
         """Every request of a block of lines; a bad line comes as the error that says so."""

@@ -8,44 +8,35 @@ import pyarrow as pa
 
 from frugalctl.errors import InputError
 from frugalctl.log.schema import REQUEST_FIELDS, LogBatch
-from frugalctl.log.stream import BLOCK_BYTES, Hash, Readable, spool
+from frugalctl.log.stream import Source
 
 _BATCH_ROWS = 8192
 
 
-def read_parquet(
-    stream: Readable, source: str, without: frozenset[str], digest: Hash
-) -> Iterator[LogBatch]:
+def read_parquet(source: Source, without: frozenset[str]) -> Iterator[LogBatch]:
     """Stream a parquet log in batches; a row's number stands for its line.
 
     Args:
-        stream: the file, from its first byte; copied to a temporary file to be seekable.
-        source: its name, for messages.
+        source: the file.
         without: fields not to read.
-        digest: is fed every byte.
 
     Raises:
         InputError: not parquet, or a column of a type that does not fit the log's schema.
     """
     import pyarrow.parquet as pq
 
-    file = spool(stream)
     try:
-        while chunk := file.read(BLOCK_BYTES):
-            digest.update(chunk)
-        parquet = pq.ParquetFile(pa.PythonFile(file, "r"))
+        parquet = pq.ParquetFile(source.path)
         present = [name for name in parquet.schema_arrow.names if name in REQUEST_FIELDS]
         names = [name for name in present if name not in without]
         first = 1
         for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=names):
             lines = range(first, first + batch.num_rows)
-            yield LogBatch(_in_schema(batch, without), source, lines)
+            yield LogBatch(_in_schema(batch, without), source.name, lines)
             first += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as a parquet log: {reason}", where=source) from None
-    finally:
-        file.close()
+        raise InputError(f"cannot be read as a parquet log: {reason}", where=source.name) from None
 
 
 def _in_schema(batch: pa.RecordBatch, without: frozenset[str]) -> pa.RecordBatch:

@@ -1,36 +1,36 @@
 """The log as a stream of batches: canonical or foreign, plain or compressed, any size.
 
-Canonical JSONL goes through Arrow's columnar parser, a block at a time. Whatever that parser
-does not take whole - an error, a foreign format, usage to be counted from text - is read again
-line by line by `log.lines`, which is the authority on what is right and names the line.
+Large canonical files go through `log.columnar`; everything else, and whatever that reader does
+not take, is read line by line by `log.lines`, which is the authority on what is right.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 import numpy as np
+import xxhash
 
 from frugalctl.errors import BadLine, InputError
 from frugalctl.log.build import build_batch
 from frugalctl.log.check import find_faults
-from frugalctl.log.columnar import ColumnarReader
+from frugalctl.log.columnar import NotColumnar, read_columnar
 from frugalctl.log.complete import complete
 from frugalctl.log.dedupe import HashSet, hash_strings
 from frugalctl.log.formats.base import Numbered, RecordError
 from frugalctl.log.lines import LineReader
 from frugalctl.log.parquet import read_parquet
 from frugalctl.log.schema import LogBatch
-from frugalctl.log.stream import Block, Source, open_input, read_blocks
+from frugalctl.log.stream import Block, Readable, Source, hash_source, open_input, read_blocks
 
 OnError = Literal["fail", "skip"]
-_WORKERS = 2
 _BATCH_ROWS = 8192
+_COLUMNAR_FROM_BYTES = 2 << 20
+_JSON_FIELDS = frozenset({"messages", "tools"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,14 @@ class ReadNotes:
         unknown_fields: field -> where it was first met ("log.jsonl:3").
         formats: names of the formats met, in the order met.
         messages: what the formats have to say about records left out.
-        sha256: of all the bytes read, after decompression.
+        input_xxh3: XXH3-128 of the files' bytes, in hexadecimal.
     """
 
     bad_lines: list[BadLine] = field(default_factory=list[BadLine])
     unknown_fields: dict[str, str] = field(default_factory=dict[str, str])
     formats: dict[str, None] = field(default_factory=dict[str, None])
     messages: list[str] = field(default_factory=list[str])
-    sha256: str = ""
+    input_xxh3: str = ""
 
 
 def read_log(
@@ -80,7 +80,7 @@ def read_log(
     across them, and ids must differ.
 
     Args:
-        sources: the files.
+        sources: the files, from `stream.on_disk`.
         options: how to read.
         notes: is filled on the way.
 
@@ -106,57 +106,62 @@ class _Reader:
         self._options = options
         self._notes = notes
         self._seen_ids = HashSet()
-        self._digest = hashlib.sha256()
 
     def read(self, sources: Sequence[Source]) -> Iterator[LogBatch]:
         lines = LineReader()
-        for source in sources:
-            lines.start(source.name)
-            yield from self._read_file(source, lines)
+        digest = xxhash.xxh3_128()
+        with ThreadPoolExecutor(1) as pool:
+            for source in sources:
+                stream, kind = open_input(source)
+                hashed = pool.submit(hash_source, source, digest)
+                lines.start(source.name)
+                yield from self._read_file(source, stream, kind, lines)
+                hashed.result()
         yield from self._build_all(lines.finish(), lines.source)
         for name, where in lines.unknown_fields.items():
             self._notes.unknown_fields.setdefault(name, where)
         self._notes.formats.update(lines.formats)
         self._notes.messages.extend(lines.notes())
-        self._notes.sha256 = self._digest.hexdigest()
+        self._notes.input_xxh3 = digest.hexdigest()
 
-    def _read_file(self, source: Source, lines: LineReader) -> Iterator[LogBatch]:
-        stream, kind = open_input(source)
+    def _read_file(
+        self, source: Source, stream: Readable, kind: str, lines: LineReader
+    ) -> Iterator[LogBatch]:
         try:
             if kind == "parquet":
                 self._notes.formats.setdefault("parquet")
-                batches = read_parquet(stream, source.name, self._options.without, self._digest)
-                for batch in batches:
+                for batch in read_parquet(source, self._options.without):
                     yield self._admit(batch)
                 return
-            blocks = read_blocks(stream, source.name, self._digest)
-            yield from self._read_text(blocks, lines)
+            blocks = read_blocks(stream, source.name)
+            first = next(blocks, None)
+            if first is None:
+                return
+            rows = 0
+            if self._suits_columns(first, lines):
+                try:
+                    for batch in read_columnar(
+                        source, kind, self._options.without, self._options.model
+                    ):
+                        rows += batch.requests.num_rows
+                        yield self._admit(batch)
+                    return
+                except NotColumnar:
+                    pass  # the line reader goes on from here
+            yield from self._read_lines(_skip_rows(chain([first], blocks), rows), lines)
         finally:
             stream.close()
 
-    def _read_text(self, blocks: Iterator[Block], lines: LineReader) -> Iterator[LogBatch]:
-        """Parse blocks on two threads, keep their order, and check them here."""
-        columnar = ColumnarReader(lines.source, self._options.without, self._options.model)
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            queue: deque[tuple[Block, Future[LogBatch | None]]] = deque()
-            for block in blocks:
-                by_line = self._options.exact or lines.foreign
-                queue.append((block, pool.submit(columnar.read, block, by_line)))
-                if len(queue) > _WORKERS:
-                    yield from self._finish_block(*queue.popleft(), lines)
-            while queue:
-                yield from self._finish_block(*queue.popleft(), lines)
+    def _suits_columns(self, first: Block, lines: LineReader) -> bool:
+        """Whether the file is canonical, as far as its first lines tell, and worth it."""
+        if self._options.exact or len(first.data) < _COLUMNAR_FROM_BYTES:
+            return False
+        return _JSON_FIELDS <= self._options.without and lines.sample(first)
 
-    def _finish_block(
-        self, block: Block, parsed: Future[LogBatch | None], lines: LineReader
-    ) -> Iterator[LogBatch]:
-        batch = parsed.result()
-        if batch is None:
+    def _read_lines(self, blocks: Iterable[Block], lines: LineReader) -> Iterator[LogBatch]:
+        for block in blocks:
             found = lines.read_block(block.data, block.first_line)
             yield from self._build_all(found, lines.source)
-            return
-        lines.sample(block)
-        yield self._admit(batch)
 
     def _build_all(
         self, found: Iterator[Numbered | BadLine], source: str
@@ -224,3 +229,18 @@ class _Reader:
         if self._options.on_error == "fail":
             raise error
         self._notes.bad_lines.append(error)
+
+
+def _skip_rows(blocks: Iterator[Block], rows: int) -> Iterator[Block]:
+    """The blocks from the first row that was not read yet; blank lines are no rows."""
+    for block in blocks:
+        if not rows:
+            yield block
+            continue
+        at = 0
+        data = block.data.split(b"\n")
+        while rows and at < len(data):
+            rows -= bool(data[at] and not data[at].isspace())
+            at += 1
+        if at < len(data):
+            yield Block(b"\n".join(data[at:]), block.first_line + at)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 import pyarrow as pa
 
-from frugalctl.errors import BadLine, InputError
+from frugalctl.errors import BadLine, InputError, UsageError
 
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 256 << 20
@@ -36,8 +36,8 @@ class Readable(Protocol):
         ...
 
 
-class Hash(Protocol):
-    """What we need of a `hashlib` object."""
+class Digest(Protocol):
+    """What we need of a hash."""
 
     def update(self, data: bytes, /) -> None:
         """Add bytes."""
@@ -59,42 +59,51 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a log is, and what to call it.
-
-    Attributes:
-        path: a file, or "-" for stdin.
-        name: for messages.
-    """
+    """A log on disk, and what to call it in messages."""
 
     path: str
     name: str
 
 
-def source_of(path: str) -> Source:
-    """The source of a path as the user gave it."""
-    return Source(path, "<stdin>" if path == STDIN else path)
-
-
 @contextmanager
-def rereadable(sources: Sequence[Source]) -> Iterator[list[Source]]:
-    """The same sources, with stdin copied to a temporary file so that it can be read twice."""
-    with tempfile.TemporaryDirectory(prefix="frugalctl-") as folder:
-        copies: list[Source] = []
-        for source in sources:
-            if source.path == STDIN:
-                copy = Path(folder) / "stdin"
-                with copy.open("wb") as file:
-                    shutil.copyfileobj(sys.stdin.buffer, file, BLOCK_BYTES)
-                source = Source(str(copy), source.name)
-            copies.append(source)
-        yield copies
+def on_disk(paths: Sequence[str]) -> Iterator[list[Source]]:
+    """The sources of these paths, with stdin ("-") copied to a temporary file.
+
+    So every log can be read more than once, by more than one reader, in bounded memory.
+
+    Raises:
+        UsageError: stdin is given twice.
+    """
+    if list(paths).count(STDIN) > 1:
+        raise UsageError("stdin (-) is given twice")
+    with ExitStack() as stack:
+        yield [
+            Source(_spool_stdin(stack), "<stdin>") if path == STDIN else Source(path, path)
+            for path in paths
+        ]
+
+
+def _spool_stdin(stack: ExitStack) -> str:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="frugalctl-"))
+    copy = Path(folder) / "stdin"
+    with copy.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, BLOCK_BYTES)
+    return str(copy)
+
+
+def hash_source(source: Source, digest: Digest) -> None:
+    """Feed the bytes of a file, as they are on disk, to a digest."""
+    with Path(source.path).open("rb", buffering=0) as file:
+        while chunk := file.read(BLOCK_BYTES):
+            digest.update(chunk)
 
 
 def open_input(source: Source) -> tuple[Readable, str]:
-    """Open a file or stdin, decompressing by content.
+    """Open a file, decompressing by content.
 
     Returns:
-        The stream and its kind: "parquet" or "text".
+        The stream and its kind: "parquet", or how the text is compressed: "none", "gzip" or
+        "zstd".
 
     Raises:
         InputError: the path is missing, a directory, or not readable.
@@ -105,13 +114,11 @@ def open_input(source: Source) -> tuple[Readable, str]:
         return raw, "parquet"
     codec = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
     if codec is None:
-        return raw, "text"
-    return cast(Readable, pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)), "text"
+        return raw, "none"
+    return cast(Readable, pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)), codec
 
 
 def _open_raw(source: Source) -> BufferedReader:
-    if source.path == STDIN:
-        return cast(BufferedReader, sys.stdin.buffer)
     file = Path(source.path)
     if file.is_dir():
         raise InputError("is a directory", where=source.name, hint="name the files in it")
@@ -123,22 +130,12 @@ def _open_raw(source: Source) -> BufferedReader:
         raise InputError(f"cannot be read: {error.strerror}", where=source.name) from None
 
 
-def spool(stream: Readable) -> Readable:
-    """A seekable copy of a stream, in a temporary file that vanishes when it is closed."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller
-    while chunk := stream.read(BLOCK_BYTES):
-        file.write(chunk)
-    file.seek(0)
-    return cast(Readable, file)
-
-
-def read_blocks(stream: Readable, source: str, digest: Hash | None = None) -> Iterator[Block]:
+def read_blocks(stream: Readable, source: str) -> Iterator[Block]:
     """Cut a stream into blocks of whole lines of about `BLOCK_BYTES`.
 
     Args:
         stream: the open, decompressed input.
         source: its name, for messages.
-        digest: is fed every byte (after decompression).
 
     Raises:
         BadLine: a line is longer than `MAX_LINE_BYTES`.
@@ -148,8 +145,6 @@ def read_blocks(stream: Readable, source: str, digest: Hash | None = None) -> It
     pending: list[bytes] = []
     pending_bytes = 0
     for chunk in _chunks(stream, source, line):
-        if digest is not None:
-            digest.update(chunk)
         cut = chunk.rfind(b"\n") + 1
         if cut:
             data = b"".join((*pending, chunk[:cut]))

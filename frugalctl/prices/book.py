@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from frugalctl.prices.fallback import LitellmMap, litellm_version, load_litellm_map, read_entry
 from frugalctl.prices.resolve import HOSTS, ModelKey, resolve_model
@@ -25,8 +26,12 @@ from frugalctl.prices.schedule import Schedule, Table, compile_schedule, stack_s
 
 DATA = Path(__file__).parent / "data"
 ALIAS_COLUMNS = ("provider", "alias", "model", "note")
+_MOST_REMEMBERED = 10_000
+_MOST_IN_TABLE = 100
 _NOT_PRICES = frozenset({"aliases.csv", "tiers.csv", "known_differences.csv"})
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Combination = tuple[str | None, str | None, str | None, str | None]
 """Model, provider, service tier and region, as a log names them."""
 
@@ -93,10 +98,9 @@ class PriceBook:
             model: the name in the log.
             provider: the provider in the log, if it has one.
         """
-        asked = (model, provider)
-        if asked not in self.memory.keys:
-            self.memory.keys[asked] = resolve_model(self, model, provider)
-        return self.memory.keys[asked]
+        return _remember(
+            self.memory.keys, (model, provider), lambda: resolve_model(self, model, provider)
+        )
 
     def rows(self) -> list[PriceRow]:
         """Every single price of the book, without litellm's."""
@@ -104,9 +108,7 @@ class PriceBook:
 
     def fallback_sets(self, name: str, provider: str) -> tuple[list[PriceSet], list[Rule]]:
         """Price sets and region rules of one entry of litellm's map."""
-        if name not in self.memory.entries:
-            self.memory.entries[name] = read_entry(name, provider)
-        return self.memory.entries[name]
+        return _remember(self.memory.entries, name, lambda: read_entry(name, provider))
 
     def list_sets(self, key: ModelKey, tier: str = "standard", region: str = "") -> list[PriceSet]:
         """The price sets of a model in one tier and region, of all periods.
@@ -145,23 +147,24 @@ class PriceBook:
             combination: model, provider, tier and region as the log names them; the tier and the
                 region in the book's words.
         """
-        if combination not in self.memory.schedules:
-            model, provider, tier, region = combination
-            key = self.resolve(model, provider) if model else None
-            sets = self.list_sets(key, tier or "standard", region or "") if key else []
-            fallback = key is not None and key.origin == "litellm"
-            self.memory.schedules[combination] = (
-                compile_schedule(sets, fallback=fallback) if sets else None
-            )
-        return self.memory.schedules[combination]
+        return _remember(self.memory.schedules, combination, lambda: self._compile(combination))
+
+    def _compile(self, combination: Combination) -> Schedule | None:
+        model, provider, tier, region = combination
+        key = self.resolve(model, provider) if model else None
+        sets = self.list_sets(key, tier or "standard", region or "") if key else []
+        fallback = key is not None and key.origin == "litellm"
+        return compile_schedule(sets, fallback=fallback) if sets else None
 
     def table(self, combinations: tuple[Combination, ...]) -> Table:
         """The compiled prices of several combinations, one after the other."""
-        if combinations not in self.memory.tables:
-            self.memory.tables[combinations] = stack_schedules(
-                [self.schedule(one) for one in combinations]
-            )
-        return self.memory.tables[combinations]
+        if len(combinations) > _MOST_IN_TABLE:
+            return stack_schedules([self.schedule(one) for one in combinations])
+        return _remember(
+            self.memory.tables,
+            combinations,
+            lambda: stack_schedules([self.schedule(one) for one in combinations]),
+        )
 
 
 @cache
@@ -194,6 +197,16 @@ def load_book(folder: Path = DATA, *, use_litellm: bool = True) -> PriceBook:
         content=_hash_files(files),
         use_litellm=use_litellm,
     )
+
+
+def _remember(known: dict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    """What was made for a key, made now if it was not; forgets all when there is too much."""
+    if key not in known:
+        made = make()
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        known[key] = made
+    return known[key]
 
 
 def _apply(sets: list[PriceSet], rules: list[Rule]) -> list[PriceSet]:

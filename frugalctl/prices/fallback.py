@@ -41,6 +41,7 @@ _FIELD = re.compile(
     r"(?:_above_(\d+)k_tokens)?(?:_(batches|flex|priority))?"
 )
 _UPLIFT = "regional_processing_uplift_multiplier_"
+_NOTE = "fallback: undated, not reviewed"
 _FREE = re.compile(r"(^|[-:/_])free($|[-:/_])")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -113,25 +114,29 @@ def read_entry(name: str, provider: str) -> tuple[list[PriceSet], list[Rule]]:
         return [], []
     _complete(prices)
     source = f"litellm {found.version}"
-    sets = [
-        PriceSet(
-            provider=provider,
-            model=name,
-            surface="api",
-            region="",
-            tier=tier,
-            above_input_tokens=above,
-            window=window,
-            usd_per_mtok=row,
-            valid_from=None,
-            valid_to=None,
-            source=source,
-            checked_on=None,
-            note="fallback: undated, not reviewed",
-        )
-        for (tier, above, window), row in prices.items()
-    ]
+    sets = [_make_set(name, provider, condition, row, source) for condition, row in prices.items()]
     return sets, _read_regions(entry, name, provider, source)
+
+
+def _make_set(
+    name: str, provider: str, condition: tuple[str, int, str], row: dict[str, Decimal], source: str
+) -> PriceSet:
+    tier, above, window = condition
+    return PriceSet(
+        provider=provider,
+        model=name,
+        surface="api",
+        region="",
+        tier=tier,
+        above_input_tokens=above,
+        window=window,
+        usd_per_mtok=row,
+        valid_from=None,
+        valid_to=None,
+        source=source,
+        checked_on=None,
+        note=_NOTE,
+    )
 
 
 def _read_fields(fields: dict[str, Any], window: str, prices: _Prices, above: int = 0) -> None:
@@ -194,7 +199,7 @@ def _read_regions(entry: dict[str, Any], name: str, provider: str, source: str) 
             valid_to=None,
             source=source,
             checked_on=None,
-            note="fallback: undated, not reviewed",
+            note=_NOTE,
         )
         for region, multiplier in uplifts.items()
     ]

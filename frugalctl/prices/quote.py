@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import fsum
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def quote_call(
             hint=suggest_models(book, model) if key is None else "",
         )
     usd = {name: count * rates.get(name, 0.0) / TOKENS_PER_MTOK for name, count in counts.items()}
-    return Quote(key, tier, counts, rates, usd, sum(usd.values()))
+    return Quote(key, tier, counts, rates, usd, fsum(usd.values()))
 
 
 def explain_unpriced(

@@ -28,6 +28,10 @@ _API_NAMES = {
     "groq": "groq",
     "mistral": "mistral mistral_ai mistralai text-completion-codestral codestral",
     "moonshot": "moonshot moonshotai moonshot_ai kimi",
+    "cohere": "cohere cohere_chat",
+    "fireworks_ai": "fireworks_ai fireworks fireworks_ai-embedding-models",
+    "together_ai": "together_ai together",
+    "watsonx": "watsonx ibm.watsonx.ai",
     "alibaba": "alibaba dashscope qwen alibaba_cloud aliyun qwencloud",
 }
 _SURFACE_NAMES = {

@@ -99,7 +99,7 @@ class LedgerMeta:
         prices: "book" or "log".
         book: the price book's id.
         as_of: the day that prices were taken of, where one was given for all.
-        input_sha256: of the log's bytes.
+        input_xxh3: XXH3-128 of the log's bytes.
         skipped_lines: bad lines left out of the log.
     """
 
@@ -110,7 +110,7 @@ class LedgerMeta:
     prices: str
     book: str
     as_of: str | None
-    input_sha256: str
+    input_xxh3: str
     skipped_lines: int
 
 

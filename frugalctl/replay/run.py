@@ -10,7 +10,7 @@ from itertools import chain
 from frugalctl.errors import UsageError
 from frugalctl.log.read import OnError, ReadNotes, ReadOptions, read_log
 from frugalctl.log.schema import TEXT_FIELDS, LogBatch
-from frugalctl.log.stream import Source, rereadable, source_of
+from frugalctl.log.stream import Source, on_disk
 from frugalctl.log.times import parse_timestamp_us
 from frugalctl.prices import load_book
 from frugalctl.replay.answers import PriceSource
@@ -69,7 +69,7 @@ class ReplayRun:
             prices=self.setup.prices,
             book=self.setup.book.book_id,
             as_of=self.options.as_of,
-            input_sha256=self.notes.sha256,
+            input_xxh3=self.notes.input_xxh3,
             skipped_lines=len(self.notes.bad_lines),
         )
 
@@ -78,29 +78,25 @@ class ReplayRun:
 def replaying(paths: Sequence[str], options: ReplayOptions) -> Iterator[ReplayRun]:
     """Replay the log in these files.
 
-    Stdin is copied to a temporary file where the log may have to be read twice, to choose the
-    baseline first.
+    Where the log observed nothing and no baseline is named, it is read twice: first to choose
+    the baseline.
 
     Raises:
         UsageError: stdin given twice, `as_of` is not a time, no baseline can be chosen.
         InputError, BadLine: see `log.read.read_log`.
     """
-    if list(paths).count("-") > 1:
-        raise UsageError("stdin (-) is given twice")
     as_of_us = None if options.as_of is None else parse_as_of(options.as_of)
     read = ReadOptions(options.on_error, _WITHOUT, options.model)
-    sources = [source_of(path) for path in paths]
-    if options.baseline is not None:
-        yield _start(read_log_of(sources, read), options, options.baseline, False, as_of_us)
-        return
-    with rereadable(sources) as copies:
-        log = read_log_of(copies, read)
+    with on_disk(paths) as sources:
+        log = _open_log(sources, read)
+        if options.baseline is not None:
+            yield _start(log, options, options.baseline, False, as_of_us)
+            return
         first = next(log.batches)
         baseline = OBSERVED
         if _lacks_observed(first):
-            log.batches.close()
-            baseline = choose_baseline(read_log(copies, read))
-            log = read_log_of(copies, read)
+            baseline = choose_baseline(read_log(sources, read))
+            log = _open_log(sources, read)
         else:
             log = _Log(chain([first], log.batches), log.notes)
         yield _start(log, options, baseline, True, as_of_us)
@@ -112,8 +108,7 @@ class _Log:
     notes: ReadNotes
 
 
-def read_log_of(sources: Sequence[Source], read: ReadOptions) -> _Log:
-    """A log being read, with the notes that its reading fills."""
+def _open_log(sources: Sequence[Source], read: ReadOptions) -> _Log:
     notes = ReadNotes()
     return _Log(read_log(sources, read, notes), notes)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-MAX_CLUSTERS = 16_384
+MAX_CLUSTERS = 8_192
 REPLICATES = 1_000
 
 Floats = NDArray[np.float64]
@@ -31,9 +31,7 @@ class Clusters:
     def assign(self, sessions: pa.Array) -> NDArray[np.int64]:
         """Cluster numbers in [0, MAX_CLUSTERS) for a batch of sessions (null: no session)."""
         encoded = sessions.dictionary_encode()
-        known = np.array(
-            [self._cluster(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64
-        )
+        known = self._of_names(encoded.dictionary.to_pylist())
         if not encoded.null_count:
             return known[encoded.indices.to_numpy(zero_copy_only=False)]
         missing = encoded.indices.is_null().to_numpy(zero_copy_only=False)
@@ -44,10 +42,14 @@ class Clusters:
         self._taken += alone
         return clusters
 
-    def _cluster(self, session: str) -> int:
-        found = self._of_session.get(session)
-        if found is not None:
-            return found
+    def _of_names(self, names: list[str]) -> NDArray[np.int64]:
+        found = list(map(self._of_session.get, names))
+        for at, cluster in enumerate(found):
+            if cluster is None:
+                found[at] = self._add(names[at])
+        return np.array(found, dtype=np.int64)
+
+    def _add(self, session: str) -> int:
         if self._taken >= MAX_CLUSTERS:
             return zlib.crc32(session.encode()) % MAX_CLUSTERS
         self._of_session[session] = self._taken

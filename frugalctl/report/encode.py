@@ -8,6 +8,7 @@ from typing import Any
 from frugalctl.report.model import GroupSummary, Interval, Report, SideSummary
 
 _MONEY_DIGITS = 12
+_OTHER_DIGITS = 9
 
 
 def encode_report(report: Report) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def encode_report(report: Report) -> dict[str, Any]:
             "prices": origin.prices,
             "price_book": origin.price_book,
             "as_of": origin.as_of,
-            "input_sha256": origin.input_sha256,
+            "input_xxh3": origin.input_xxh3,
             "recipe": origin.recipe_settings,
             "seed": origin.seed,
         },
@@ -29,10 +30,10 @@ def encode_report(report: Report) -> dict[str, Any]:
         "recipe": _encode_side(report.recipe),
         "delta": {
             "cost_usd": _money(delta.cost_usd),
-            "cost_pct": delta.cost_pct,
-            "quality": delta.quality,
+            "cost_pct": _rounded(delta.cost_pct),
+            "quality": _rounded(delta.quality),
             "quality_ci95": _pair(delta.quality_ci95),
-            "latency_ms_mean": delta.latency_ms_mean,
+            "latency_ms_mean": _rounded(delta.latency_ms_mean),
         },
         "models": [
             {"model": item.model, "calls": item.calls, "cost_usd": _money(item.cost_usd)}
@@ -59,12 +60,12 @@ def _encode_side(side: SideSummary) -> dict[str, Any]:
         "cost_usd": _money(side.cost_usd),
         "tokens": side.tokens,
         "latency_ms": {
-            "mean": latency.mean,
-            "p50": latency.p50,
-            "p95": latency.p95,
+            "mean": _rounded(latency.mean),
+            "p50": _rounded(latency.p50),
+            "p95": _rounded(latency.p95),
             "n": latency.n,
         },
-        "quality": {"mean": quality.mean, "ci95": _pair(quality.ci95), "n": quality.n},
+        "quality": {"mean": _rounded(quality.mean), "ci95": _pair(quality.ci95), "n": quality.n},
     }
 
 
@@ -74,8 +75,8 @@ def _encode_group(key: str, group: GroupSummary) -> dict[str, Any]:
         "requests": group.requests,
         "baseline_cost_usd": _money(group.baseline_cost_usd),
         "cost_usd": _money(group.cost_usd),
-        "quality": group.quality,
-        "latency_ms_mean": group.latency_ms_mean,
+        "quality": _rounded(group.quality),
+        "latency_ms_mean": _rounded(group.latency_ms_mean),
     }
 
 
@@ -83,8 +84,13 @@ def _money(value: float | None) -> float | None:
     return None if value is None else round(value, _MONEY_DIGITS)
 
 
+def _rounded(value: float | None) -> float | None:
+    """Without the last bits, which depend on how the log was cut into batches."""
+    return None if value is None else round(value, _OTHER_DIGITS)
+
+
 def _pair(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else list(interval)
+    return None if interval is None else [round(end, _OTHER_DIGITS) for end in interval]
 
 
 def render_json(report: Report) -> str:

@@ -67,53 +67,71 @@ class _Total:
     latency_n: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What is summed by group, over the covered requests of a batch.
+
+    Attributes:
+        rows: int64, the covered rows.
+        columns: name -> float64 over these rows, 0 where unknown.
+        known: name -> float64 over these rows, 1 where known and 0 elsewhere.
+    """
+
+    rows: NDArray[np.int64]
+    columns: dict[str, Floats]
+    known: dict[str, Floats]
+
+    @classmethod
+    def of_batch(cls, batch: LedgerBatch, priced: Mask) -> Amounts:
+        """The amounts of a batch; `priced` are the rows that count for costs."""
+        rows = np.flatnonzero(batch.covered)
+        cost = priced[rows].astype(np.float64)
+        quality, latency_ms = batch.recipe.quality[rows], batch.recipe.latency_ms[rows]
+        return cls(
+            rows=rows,
+            columns={
+                "baseline": np.rint(np.nan_to_num(batch.baseline.cost_usd[rows]) * PICOS) * cost,
+                "recipe": np.rint(np.nan_to_num(batch.recipe.cost_usd[rows]) * PICOS) * cost,
+                "quality": np.nan_to_num(quality),
+                "latency_ms": np.nan_to_num(latency_ms),
+            },
+            known={
+                "cost": cost,
+                "quality": (~np.isnan(quality)).astype(np.float64),
+                "latency_ms": (~np.isnan(latency_ms)).astype(np.float64),
+            },
+        )
+
+
 class GroupTotals:
     """Running totals of the groups of one key."""
 
     def __init__(self) -> None:
         self._totals: dict[str, _Total] = {}
 
-    def add(self, key: Key, batch: LedgerBatch, priced: Mask) -> None:
-        """Add a batch; requests without the key, and uncovered ones, are left out."""
-        recipe = batch.recipe
-        covered = batch.covered & (key.codes >= 0)
-        columns = {
-            "requests": np.where(covered, 1.0, np.nan),
-            "priced": np.where(covered & priced, 1.0, np.nan),
-            "baseline_picos": _picos(batch.baseline.cost_usd, covered & priced),
-            "recipe_picos": _picos(recipe.cost_usd, covered & priced),
-            "quality": np.where(covered, recipe.quality, np.nan),
-            "latency_ms": np.where(covered, recipe.latency_ms, np.nan),
-        }
-        sums = {name: _sum(key, values) for name, values in columns.items()}
-        for code, name in enumerate(key.names):
+    def add(self, key: Key, amounts: Amounts) -> None:
+        """Add a batch; requests without the key are left out."""
+        codes = key.codes[amounts.rows] + 1
+        size = len(key.names) + 1
+        requests = np.bincount(codes, minlength=size)
+        sums, counts = (
+            {name: np.bincount(codes, weights=value, minlength=size) for name, value in of.items()}
+            for of in (amounts.columns, amounts.known)
+        )
+        for code, name in enumerate(key.names, start=1):
             total = self._totals.setdefault(name, _Total())
-            total.requests += int(sums["requests"][0][code])
-            total.priced += int(sums["priced"][0][code])
-            total.baseline_picos += int(sums["baseline_picos"][0][code])
-            total.recipe_picos += int(sums["recipe_picos"][0][code])
-            total.quality += float(sums["quality"][0][code])
-            total.quality_n += int(sums["quality"][1][code])
-            total.latency_ms += float(sums["latency_ms"][0][code])
-            total.latency_n += int(sums["latency_ms"][1][code])
+            total.requests += int(requests[code])
+            total.priced += int(counts["cost"][code])
+            total.baseline_picos += int(sums["baseline"][code])
+            total.recipe_picos += int(sums["recipe"][code])
+            total.quality += float(sums["quality"][code])
+            total.quality_n += int(counts["quality"][code])
+            total.latency_ms += float(sums["latency_ms"][code])
+            total.latency_n += int(counts["latency_ms"][code])
 
     def summaries(self) -> tuple[GroupSummary, ...]:
         """The groups by name."""
         return tuple(_summary(name, self._totals[name]) for name in sorted(self._totals))
-
-
-def _picos(cost_usd: Floats, use: Mask) -> Floats:
-    return np.where(use, np.rint(cost_usd * PICOS), np.nan)
-
-
-def _sum(key: Key, values: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """By code: the sum of the known values and their count."""
-    known = ~np.isnan(values) & (key.codes >= 0)
-    codes, size = key.codes[known], len(key.names)
-    return (
-        np.bincount(codes, weights=values[known], minlength=size),
-        np.bincount(codes, minlength=size),
-    )
 
 
 def _summary(name: str, total: _Total) -> GroupSummary:

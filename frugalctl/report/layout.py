@@ -60,18 +60,14 @@ def _cost_change(report: Report) -> str:
 
 
 def _quality(side: SideSummary) -> str:
-    quality = side.quality
-    if quality.mean is None:
-        return UNKNOWN
-    interval = format_interval(quality.ci95, 3)
-    return f"{quality.mean:.4f} {interval} n={quality.n:,}".replace("  ", " ")
+    return UNKNOWN if side.quality.mean is None else f"{side.quality.mean:.4f}"
 
 
 def _quality_change(report: Report) -> str:
     delta = report.delta
     if delta.quality is None:
         return UNKNOWN
-    return f"{delta.quality:+.4f} {format_interval(delta.quality_ci95, 3, sign=True)}".strip()
+    return f"{delta.quality:+.4f}"
 
 
 def _latency_change(report: Report) -> str:
@@ -99,10 +95,17 @@ _MEASURES: tuple[
     tuple[str, Callable[[SideSummary], str], Callable[[Report], str]], ...
 ] = (
     ("cost", lambda side: format_usd(side.cost_usd), _cost_change),
-    ("quality, mean [95 %]", _quality, _quality_change),
+    ("quality, mean", _quality, _quality_change),
+    (
+        "  95 % interval",
+        lambda side: format_interval(side.quality.ci95, 4),
+        lambda report: format_interval(report.delta.quality_ci95, 4, sign=True),
+    ),
+    ("  requests with a quality", lambda side: format_number(side.quality.n), _nothing),
     ("latency, mean", lambda side: _ms(side.latency_ms.mean), _latency_change),
-    ("latency, median", lambda side: _ms(side.latency_ms.p50), _nothing),
-    ("latency, 95th percentile", lambda side: _ms(side.latency_ms.p95), _nothing),
+    ("  median", lambda side: _ms(side.latency_ms.p50), _nothing),
+    ("  95th percentile", lambda side: _ms(side.latency_ms.p95), _nothing),
+    ("  requests with a latency", lambda side: format_number(side.latency_ms.n), _nothing),
     ("input tokens", _tokens(*_INPUT), _nothing),
     ("output tokens", _tokens("output", "reasoning"), _nothing),
 )

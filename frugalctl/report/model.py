@@ -128,7 +128,7 @@ class Origin:
     prices: str
     price_book: str
     as_of: str | None
-    input_sha256: str
+    input_xxh3: str
     recipe_settings: dict[str, Any]
     seed: int
 

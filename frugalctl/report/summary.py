@@ -16,7 +16,7 @@ from frugalctl.prices import TOKEN_CLASSES
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, Mask, Side
 from frugalctl.report.bootstrap import Clusters, ClusterSums, bootstrap_means
 from frugalctl.report.distribution import Distribution, Mean
-from frugalctl.report.groups import GroupTotals, Key, to_picos, to_usd
+from frugalctl.report.groups import Amounts, GroupTotals, Key, to_picos, to_usd
 from frugalctl.report.model import (
     Delta,
     Latency,
@@ -113,9 +113,10 @@ class _Totals:
             "tenant": Key.of_text(batch.columns["tenant"]),
             "day": Key.of_days(batch.timestamp_us // _DAY_US, batch.timestamp_us != UNKNOWN_US),
         }
+        amounts = Amounts.of_batch(batch, priced)
         for name, key in keys.items():
             if key is not None:
-                self.groups[name].add(key, batch, priced)
+                self.groups[name].add(key, amounts)
 
     def _count(self, batch: LedgerBatch, priced: Mask) -> None:
         self.requests += len(batch)
@@ -174,7 +175,7 @@ class _Totals:
                 prices=meta.prices,
                 price_book=meta.book,
                 as_of=meta.as_of,
-                input_sha256=meta.input_sha256,
+                input_xxh3=meta.input_xxh3,
                 recipe_settings=meta.settings,
                 seed=seed,
             ),

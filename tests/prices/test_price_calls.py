@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from frugalctl.errors import PriceError
 from frugalctl.prices import (
     TOKEN_CLASSES,
     UNKNOWN_TIME,
@@ -12,6 +13,7 @@ from frugalctl.prices import (
     explain_unpriced,
     load_book,
     price_calls,
+    quote_call,
 )
 
 BOOK = load_book()
@@ -22,6 +24,26 @@ def at(text):
 
 
 TODAY = at("2026-11-20T08:00")
+
+
+def check_quote(model, time_us, place, as_of_us, tokens, total_usd):
+    """A quote of the same call says the same."""
+    provider, tier, region = place
+    try:
+        quote = quote_call(
+            BOOK,
+            model,
+            tokens,
+            provider=provider,
+            tier=tier,
+            region=region,
+            timestamp_us=time_us,
+            as_of_us=as_of_us,
+        )
+    except PriceError:
+        assert math.isnan(total_usd)
+    else:
+        assert quote.cost_usd == pytest.approx(total_usd, rel=1e-12)
 
 
 def one_call(
@@ -41,6 +63,7 @@ def one_call(
     priced = price_calls(BOOK, calls, as_of_us=as_of_us)
     parts = [priced.usd[name][0] for name in TOKEN_CLASSES]
     total = float(priced.total_usd[0])
+    check_quote(model or "", time_us, (provider, tier, region), as_of_us, tokens, total)
     if math.isnan(total):
         assert all(math.isnan(part) for part in parts)
     else:

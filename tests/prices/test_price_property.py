@@ -36,6 +36,8 @@ MODELS = [
     ("alibaba", "qwen3-coder-plus"),
     (None, "no-such-model"),
 ]
+TIERS = [None, "standard", "batch", "flex", "priority"]
+OFF_PEAK = [("deepseek", "deepseek-v4-pro"), ("deepseek", "deepseek-chat")]
 
 
 def read(name):
@@ -140,34 +142,72 @@ def reference_usd(provider, model, tier, when, tokens):
     return parts
 
 
-boundaries = sorted(
-    {row[end] for rows in TABLE.values() for row in rows for end in ("valid_from", "valid_to")}
-    - {""}
-)
-near_boundary = st.builds(
-    lambda day, us: datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(microseconds=us),
-    st.sampled_from(boundaries),
-    st.integers(-2, 2),
-)
-any_time = st.datetimes(datetime(2023, 1, 1), datetime(2027, 6, 1)).map(
-    lambda moment: moment.replace(tzinfo=UTC)
-)
-counts = st.one_of(
-    st.just(0),
-    st.integers(1, 5000),
-    st.sampled_from([100_000, 128_000, 128_001, 199_999, 200_000, 200_001, 272_000, 272_001]),
-)
-call = st.tuples(
-    st.sampled_from(MODELS),
-    st.sampled_from([None, "standard", "batch", "flex", "priority"]),
-    st.one_of(st.none(), near_boundary, any_time),
-    st.lists(counts, min_size=6, max_size=6),
-)
+def rows_of(provider, model):
+    return [row for row in TABLE.get(provider, []) if row["model"] == model]
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(call, min_size=1, max_size=40), st.booleans(), st.booleans())
+def day_edges(provider, model):
+    """Where a model's prices change, and one day on which all models have a price."""
+    rows = rows_of(provider, model)
+    days = {row[end] for row in rows for end in ("valid_from", "valid_to")} - {""}
+    return [datetime.fromisoformat(day).replace(tzinfo=UTC) for day in {*days, "2026-11-20"}]
+
+
+def clock_edges(provider, model):
+    """The minutes at which a model's off-peak windows begin or end."""
+    text = " ".join(row["window"] for row in rows_of(provider, model))
+    clocks = {
+        clock for hours in text.split() if ":" in hours for clock in hours.strip(";").split("-")
+    }
+    return [timedelta(hours=int(clock[:2]), minutes=int(clock[3:])) for clock in clocks]
+
+
+@st.composite
+def moments(draw, provider, model):
+    """Any time, or one close to where this model's price changes."""
+    if draw(st.booleans()):
+        moment = draw(st.datetimes(datetime(2023, 1, 1), datetime(2027, 6, 1)))
+        return moment.replace(tzinfo=UTC)
+    day = draw(st.sampled_from(day_edges(provider, model))) + timedelta(
+        days=draw(st.integers(0, 6))
+    )
+    clock = draw(st.sampled_from([timedelta(), *clock_edges(provider, model)]))
+    return day + clock + timedelta(microseconds=draw(st.integers(-1, 1)))
+
+
+@st.composite
+def usages(draw, provider, model):
+    """Any tokens, or input that adds up to about a threshold of this model."""
+    counts = draw(st.lists(st.one_of(st.just(0), st.integers(1, 5000)), min_size=6, max_size=6))
+    thresholds = {int(row["above_input_tokens"] or 0) for row in rows_of(provider, model)} - {0}
+    if thresholds and draw(st.booleans()):
+        total = draw(st.sampled_from(sorted(thresholds))) + draw(st.integers(-1, 1))
+        filler = draw(st.integers(0, 3))
+        counts[filler] += total - sum(counts[:4])
+    return counts
+
+
+@st.composite
+def any_call(draw, models=MODELS, tiers=TIERS):
+    place = draw(st.sampled_from(models))
+    tier = draw(st.sampled_from(tiers))
+    when = draw(st.one_of(st.none(), moments(*place), moments(*place)))
+    return place, tier, when, draw(usages(*place))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(any_call(), min_size=1, max_size=40), st.booleans(), st.booleans())
 def test_vectorised_equals_the_scalar_reference(calls, with_provider, as_dictionary):
+    check(calls, with_provider, as_dictionary)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(any_call(OFF_PEAK, [None]), min_size=5, max_size=40))
+def test_so_it_does_around_off_peak_windows(calls):
+    check(calls, with_provider=False, as_dictionary=False)
+
+
+def check(calls, with_provider, as_dictionary):
     names = pa.array([model for (_, model), *_ in calls])
     times = [
         (when - EPOCH) // timedelta(microseconds=1) if when else UNKNOWN_TIME
@@ -207,4 +247,4 @@ def test_the_reference_reads_known_prices():
     assert sum(reference_usd("anthropic", "claude-sonnet-4-5", None, when, usage)) == Decimal(
         "0.006"
     )
-    assert date.fromisoformat(boundaries[0]).year == 2024
+    assert min(day_edges("openai", "gpt-4o")).date() == date(2024, 10, 2)

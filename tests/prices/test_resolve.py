@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from frugalctl.prices import load_book
 
@@ -120,3 +122,39 @@ def test_the_same_model_with_and_without_provider():
     for provider, model in BOOK.sets:
         if provider != "groq":
             assert BOOK.resolve(model) == BOOK.resolve(model, provider), model
+
+
+pieces = st.sampled_from(
+    "/ : @ . - ft: models/ us. anthropic. azure/ openai/ vertex_ai/ gpt-4o claude-opus-4.5 -v1:0 "
+    "-latest -2024-07-18 -001 arn:aws:x/ publishers/google/models/ .ft- gemini-1.5-pro".split()
+)
+names = st.one_of(st.text(max_size=30), st.lists(pieces, max_size=6).map("".join))
+
+
+@settings(max_examples=300, deadline=None)
+@given(names, st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["azure", "bedrock"])))
+def test_any_text_resolves_to_a_priced_model_or_to_none(model, provider):
+    key = BOOK.resolve(model, provider)
+    assert key is None or BOOK.list_sets(key)
+
+
+def test_what_is_remembered_is_bounded():
+    book = load_book(use_litellm=False)
+    for number in range(25_000):
+        book.resolve(f"model-{number}")
+    assert len(book.memory.keys) <= 10_000
+    assert book.resolve("gpt-4o") is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "key"),
+    [
+        ("command-r-08-2024", "cohere", "command-r-08-2024"),
+        ("cohere/command-r-08-2024", None, "command-r-08-2024"),
+        ("llama3.1-8b", "cerebras", "cerebras/llama3.1-8b"),
+        ("sonar", "perplexity", "perplexity/sonar"),
+    ],
+)
+def test_other_providers_come_from_litellm(model, provider, key):
+    found = BOOK.resolve(model, provider)
+    assert found is not None and (found.model, found.origin) == (key, "litellm")
