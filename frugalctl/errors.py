@@ -92,9 +92,7 @@ class MissingExtraError(FrugalError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed", hint=f"pip install 'frugalctl[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed", hint=f"pip install 'frugalctl[{extra}]'")
 
 
 class GateFailed(FrugalError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from frugalctl.errors import OutputError
 
 
 @contextmanager
-def replacing(target: str) -> Iterator[Path]:
+def replacing(target: str) -> Generator[Path]:
     """A temporary file beside the target, which takes its place if the block succeeds.
 
     The temporary file is made on entry, so that an unwritable target fails before the work.

@@ -20,7 +20,7 @@ app = typer.Typer(
     help="Make LLM applications cheaper, and prove what it costs in quality.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FRUGALCTL"},
 )
 

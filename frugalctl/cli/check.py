@@ -58,7 +58,6 @@ def check(
     the keys of the JSON report, below `recipe` unless written out.
 
     Example:
-
       frugalctl check log.jsonl --baseline base.json --fail-if 'cost_usd > +5%'
       --fail-if 'quality < 0.8' --fail-if 'latency_ms.p95 > 900'
     """

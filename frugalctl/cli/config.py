@@ -6,6 +6,7 @@ A table is a command (`[replay]`, `[prices.cost]`), its keys are long option nam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ _FILES = (("frugalctl.toml", ()), ("pyproject.toml", ("tool", "frugalctl")))
 _PARAMETERS = {"format": "chosen_format", "json": "as_json"}
 
 
-def load_defaults(given: dict[str, Any] | None) -> dict[str, Any]:
+def load_defaults(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options by command, as typer's `default_map`.
 
     Raises:
@@ -34,14 +35,15 @@ def _read_table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
     import tomllib
 
     try:
-        table: Any = tomllib.loads(file.read_text("utf-8"))
+        table = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not TOML: {error}", where=str(file)) from None
     for key in path:
-        table = table.get(key, {})
-        if not isinstance(table, dict):
+        inner: Any = table.get(key, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"{key} is not a table", where=str(file))
-    return cast(dict[str, Any], table)
+        table = cast(dict[str, Any], inner)
+    return table
 
 
 def _to_parameters(table: dict[str, Any]) -> dict[str, Any]:

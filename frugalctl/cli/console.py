@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -117,7 +117,9 @@ def _print_table(console: Any, table: Table) -> None:
     console.print(Text(printable(table.title), style="bold"))
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for header, right in zip(table.headers, table.right, strict=True):
-        grid.add_column(Text(printable(header)), justify="right" if right else "left", overflow="fold")
+        grid.add_column(
+            Text(printable(header)), justify="right" if right else "left", overflow="fold"
+        )
     for row in table.rows:
         grid.add_row(*(Text(printable(cell)) for cell in row))
     console.print(grid)
@@ -152,7 +154,7 @@ def print_rows(
 
 
 @contextmanager
-def showing_progress(what: str) -> Iterator[Callable[[int], None]]:
+def showing_progress(what: str) -> Generator[Callable[[int], None]]:
     """A count of work done, shown while stderr is a terminal.
 
     Yields:

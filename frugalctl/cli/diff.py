@@ -21,7 +21,6 @@ def diff(
     """What changed between two reports: old -> new, amount, percent.
 
     Example:
-
       frugalctl replay log.jsonl --json -o base.json
 
       frugalctl diff base.json head.json

@@ -56,7 +56,6 @@ def convert(
     marked by "usage_estimated".
 
     Examples:
-
       frugalctl log convert litellm.jsonl -o log.parquet
 
       frugalctl log convert batch_input.jsonl batch_output.jsonl -o log.jsonl
@@ -88,7 +87,6 @@ def validate(
     """Check every line of a log; exit 2 if one is bad, with all of them listed.
 
     Example:
-
       zcat log.gz | frugalctl log validate -
     """
     from frugalctl.log.read import ReadNotes
@@ -111,9 +109,7 @@ def validate(
         raise InputError(f"{len(notes.bad_lines):,} bad lines", where=", ".join(logs))
 
 
-def _print_validation(
-    requests: int, notes: ReadNotes, chosen: Format, output: str | None
-) -> None:
+def _print_validation(requests: int, notes: ReadNotes, chosen: Format, output: str | None) -> None:
     bad = [
         {"file": error.source, "line": error.line, "message": error.message}
         for error in notes.bad_lines
@@ -154,7 +150,6 @@ def stats(
     """Count what is in a log: requests, sessions, models, tokens, fields.
 
     Example:
-
       frugalctl log stats requests.jsonl
     """
     from frugalctl.cli.replay import tell_notes

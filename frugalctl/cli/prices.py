@@ -54,7 +54,6 @@ def list_prices(
     """The standard prices of every model in the book.
 
     Examples:
-
       frugalctl prices list anthropic
 
       frugalctl prices list --as-of 2024-11-01 --format csv
@@ -90,7 +89,6 @@ def show(
     """All prices of a model, with their sources; without --as-of the whole history.
 
     Examples:
-
       frugalctl prices show claude-opus-5 --as-of 2026-11-20
 
       frugalctl prices show azure/gpt-4o
@@ -146,7 +144,6 @@ def cost(
     Off-peak prices apply if --as-of says a time of day.
 
     Example:
-
       frugalctl prices cost --model gpt-4o-mini --input 1200 --cache-read 1024 --output 150
     """
     from frugalctl.prices import UNKNOWN_TIME, load_book, quote_call
@@ -184,7 +181,6 @@ def diff(
     """Where the book differs from the installed litellm and genai-prices, and why.
 
     Example:
-
       frugalctl prices diff --format markdown
     """
     from frugalctl.prices import load_book

@@ -58,7 +58,6 @@ def replay(
     `-o run.parquet` the ledger is kept, one row a request, for `report` and `check`.
 
     Examples:
-
       frugalctl replay requests.jsonl
 
       frugalctl replay mmlu.jsonl.gz --recipe cascade.toml --prices log

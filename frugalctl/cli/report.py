@@ -23,7 +23,6 @@ def report(
     """Print the report of a replay that was kept, without the log.
 
     Example:
-
       frugalctl report run.parquet --format markdown -o report.md
     """
     from frugalctl.cli.render import print_report

@@ -7,7 +7,7 @@ and whatever is not plainly a canonical line is left to `log.lines`, which is th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -46,28 +46,28 @@ class NotColumnar(Exception):
 
 
 @dataclass(slots=True)
-class RowLines(Sequence[int]):
+class RowLines:
     """The line numbers of rows read without their lines: looked up only when one is asked for.
 
     Attributes:
         source: the file.
         first_row: index in the file of the batch's first row.
         rows: number of rows in the batch.
-        index: of the whole file, shared by its batches and filled on demand.
+        lines: of the whole file, shared by its batches and filled on demand.
     """
 
     source: Source
     first_row: int
     rows: int
-    index: list[int] = field(default_factory=list[int])
+    lines: list[int] = field(default_factory=list[int])
 
     def __len__(self) -> int:
         return self.rows
 
-    def __getitem__(self, row: Any) -> Any:
-        if not self.index:
-            self.index.extend(_index_lines(self.source))
-        return self.index[self.first_row + row]
+    def __getitem__(self, row: int, /) -> int:
+        if not self.lines:
+            self.lines.extend(_index_lines(self.source))
+        return self.lines[self.first_row + row]
 
 
 def _index_lines(source: Source) -> Iterator[int]:

@@ -163,9 +163,7 @@ class _Reader:
             found = lines.read_block(block.data, block.first_line)
             yield from self._build_all(found, lines.source)
 
-    def _build_all(
-        self, found: Iterator[Numbered | BadLine], source: str
-    ) -> Iterator[LogBatch]:
+    def _build_all(self, found: Iterator[Numbered | BadLine], source: str) -> Iterator[LogBatch]:
         pending: list[Numbered] = []
         for item in found:
             if isinstance(item, BadLine):

@@ -11,9 +11,8 @@ disjoint classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -136,6 +135,14 @@ TEXT_FIELDS = frozenset({"messages", "tools", "response", "reference"})
 """The bulky fields, which a replay over logged usage does not need."""
 
 
+class Lines(Protocol):
+    """The line numbers of the rows of a batch."""
+
+    def __getitem__(self, row: int, /) -> int:
+        """The number of the line, from 1, that a row came from."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LogBatch:
     """A run of requests from one file.
@@ -149,7 +156,7 @@ class LogBatch:
 
     requests: pa.RecordBatch
     source: str
-    lines: Sequence[int]
+    lines: Lines
 
     def column(self, name: str) -> Any:
         """The column of that name, or a column of nulls where the reader left it out."""

@@ -59,9 +59,11 @@ def collect_stats(batches: Iterable[LogBatch]) -> LogStats:
         sessions.add(hash_strings(known))
         dated = batch.column("timestamp").cast(pa.int64()).drop_null().to_numpy()
         if len(dated):
-            times_us = [min(*times_us, int(dated.min())), max(*times_us, int(dated.max()))] if (
-                times_us
-            ) else [int(dated.min()), int(dated.max())]
+            times_us = (
+                [min(*times_us, int(dated.min())), max(*times_us, int(dated.max()))]
+                if (times_us)
+                else [int(dated.min()), int(dated.max())]
+            )
         _count_models(batch, stats)
     stats.sessions = len(sessions)
     if times_us:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -66,7 +66,7 @@ class Source:
 
 
 @contextmanager
-def on_disk(paths: Sequence[str]) -> Iterator[list[Source]]:
+def on_disk(paths: Sequence[str]) -> Generator[list[Source]]:
     """The sources of these paths, with stdin ("-") copied to a temporary file.
 
     So every log can be read more than once, by more than one reader, in bounded memory.

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 UNKNOWN_US = -(2**63)
 """Stands for a missing timestamp in integer columns (numpy's NaT)."""
 
+RELATIVE_BEFORE_US = 946_684_800_000_000
+"""2000-01-01. What lies before it counts from the start of a trace and is no date."""
+
 _MILLISECONDS_FROM = 1e11
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from frugalctl.log.check import outcome_rows
 from frugalctl.log.schema import LogBatch
-from frugalctl.log.times import UNKNOWN_US
+from frugalctl.log.times import RELATIVE_BEFORE_US, UNKNOWN_US
 from frugalctl.log.usage import disjoint
 from frugalctl.prices import Calls, PriceBook, price_calls
 from frugalctl.replay.ledger import Floats, Integers, Mask, Side
@@ -86,6 +86,7 @@ def collect_answers(
         names = _outcome_names(names, flat, pa.array(parents))
     timestamps = batch.column("timestamp").cast(pa.int64()).fill_null(UNKNOWN_US)
     times_us = timestamps.to_numpy(zero_copy_only=False)[row]
+    times_us = np.where(times_us < RELATIVE_BEFORE_US, UNKNOWN_US, times_us)
     side = _price(names, columns, times_us, book, prices, as_of_us)
     return Answers(
         requests=rows,

@@ -113,9 +113,7 @@ def _take(answers: Answers, index: Integers) -> Side:
     )
 
 
-def _run_cascade(
-    answers: Answers, policy: CascadePolicy
-) -> tuple[Side, ModelCalls, Mask, Mask]:
+def _run_cascade(answers: Answers, policy: CascadePolicy) -> tuple[Side, ModelCalls, Mask, Mask]:
     """What the cascade took: its side, its calls, what is covered, what is estimated."""
     index = [answers.of_model(model) for model in policy.models]
     present = [at >= 0 for at in index]
@@ -127,9 +125,7 @@ def _run_cascade(
     answer = _take(answers, last)
     side = Side(
         model=answer.model,
-        tokens={
-            key: _total([step.tokens[key] for step in steps], made) for key in TOKEN_CLASSES
-        },
+        tokens={key: _total([step.tokens[key] for step in steps], made) for key in TOKEN_CLASSES},
         known=np.logical_and.reduce(
             [~mask | step.known for step, mask in zip(steps, made, strict=True)]
         ),
@@ -144,9 +140,7 @@ def _run_cascade(
         model=pa.concat_arrays(
             [step.model.take(pa.array(at)) for step, at in zip(steps, rows, strict=True)]
         ),
-        cost_usd=np.concatenate(
-            [step.cost_usd[at] for step, at in zip(steps, rows, strict=True)]
-        ),
+        cost_usd=np.concatenate([step.cost_usd[at] for step, at in zip(steps, rows, strict=True)]),
     )
     guessed = np.logical_or.reduce(
         [mask & answers.estimated[at] for mask, at in zip(made, index, strict=True)]

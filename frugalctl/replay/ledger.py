@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import asdict, dataclass
+from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -213,10 +213,8 @@ class LedgerWriter:
 
     def finish(self, meta: LedgerMeta) -> None:
         """Add the metadata and close the file."""
-        body = {"schema_version": SCHEMA_VERSION} | {
-            name: getattr(meta, name) for name in LedgerMeta.__slots__
-        }
-        self._writer.add_key_value_metadata({_META_KEY: json.dumps(body).encode()})
+        body = {"schema_version": SCHEMA_VERSION} | asdict(meta)
+        self._writer.add_key_value_metadata({_META_KEY: msgspec.json.encode(body)})
         self.close()
 
     def close(self) -> None:
@@ -227,7 +225,7 @@ class LedgerWriter:
 
 
 @contextmanager
-def writing_ledger(target: str) -> Iterator[LedgerWriter]:
+def writing_ledger(target: str) -> Generator[LedgerWriter]:
     """A writer whose file appears at the target once the block has succeeded."""
     with replacing(target) as temporary:
         writer = LedgerWriter(str(temporary))
@@ -252,18 +250,18 @@ def open_ledger(path: str) -> tuple[LedgerMeta, Iterator[LedgerBatch]]:
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot be read as parquet: {reason}", where=path) from None
-    packed = (file.metadata.metadata or {}).get(_META_KEY)
+    metadata: Any = file.metadata.metadata or {}
+    packed: bytes | None = metadata.get(_META_KEY)
     if packed is None:
         hint = "`frugalctl replay LOG -o run.parquet` writes one"
         raise InputError("is not a frugalctl ledger", where=path, hint=hint)
-    body = cast(dict[str, Any], json.loads(packed))
-    version = body.pop("schema_version")
+    body = msgspec.json.decode(packed, type=dict[str, Any])
+    version = body.pop("schema_version", None)
     if version != SCHEMA_VERSION:
         raise InputError(
             f"ledger of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
         )
-    meta = LedgerMeta(**{**body, "levers": tuple(body["levers"])})
-    return meta, _read_groups(file)
+    return msgspec.convert(body, LedgerMeta), _read_groups(file)
 
 
 def _read_groups(file: Any) -> Iterator[LedgerBatch]:

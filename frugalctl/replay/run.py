@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -75,7 +75,7 @@ class ReplayRun:
 
 
 @contextmanager
-def replaying(paths: Sequence[str], options: ReplayOptions) -> Iterator[ReplayRun]:
+def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayRun]:
     """Replay the log in these files.
 
     Where the log observed nothing and no baseline is named, it is read twice: first to choose

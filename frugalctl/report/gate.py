@@ -83,9 +83,7 @@ def parse_gate(text: str) -> Gate:
     """
     found = _EXPRESSION.fullmatch(text)
     if not found:
-        raise UsageError(
-            f"not a gate: {text!r}", hint="write 'cost_usd > +5%' or 'quality < 0.8'"
-        )
+        raise UsageError(f"not a gate: {text!r}", hint="write 'cost_usd > +5%' or 'quality < 0.8'")
     sign, percent = found["sign"], bool(found["percent"])
     if percent and not sign:
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from frugalctl.report.encode import encode_report
 from frugalctl.report.model import GroupSummary, Report, SideSummary
@@ -40,7 +41,12 @@ def _overview(report: Report, compare: bool) -> Table:
         (label, show(report.baseline), show(report.recipe), change(report))
         for label, show, change in _MEASURES
     )
-    columns = ("", f"baseline: {report.baseline.name}>", f"recipe: {report.recipe.name}>", "change>")
+    columns = (
+        "",
+        f"baseline: {report.baseline.name}>",
+        f"recipe: {report.recipe.name}>",
+        "change>",
+    )
     return Table(title, columns, rows, _notes(report))
 
 
@@ -91,9 +97,7 @@ def _nothing(report: Report) -> str:
 
 
 _INPUT = ("fresh_input", "cache_read", "cache_write", "cache_write_1h")
-_MEASURES: tuple[
-    tuple[str, Callable[[SideSummary], str], Callable[[Report], str]], ...
-] = (
+_MEASURES: tuple[tuple[str, Callable[[SideSummary], str], Callable[[Report], str]], ...] = (
     ("cost", lambda side: format_usd(side.cost_usd), _cost_change),
     ("quality, mean", _quality, _quality_change),
     (
@@ -162,7 +166,14 @@ def _groups(name: str, groups: Sequence[GroupSummary], compare: bool) -> Table:
     shown = groups
     if name != "day":
         shown = sorted(groups, key=lambda group: (-(group.cost_usd or 0.0), group.name))
-    columns = (name, "requests>", *(("baseline>",) if compare else ()), "cost>", "quality>", "latency>")
+    columns = (
+        name,
+        "requests>",
+        *(("baseline>",) if compare else ()),
+        "cost>",
+        "quality>",
+        "latency>",
+    )
     rows = tuple(
         (
             group.name,
@@ -195,9 +206,9 @@ def render_report_csv(report: Report) -> str:
 
 def _flatten(prefix: str, value: object) -> dict[str, object]:
     if isinstance(value, dict):
-        items = [(str(key), item) for key, item in value.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        items = list(cast(dict[str, object], value).items())
     elif isinstance(value, list):
-        items = [(str(key), item) for key, item in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        items = [(str(at), item) for at, item in enumerate(cast(list[object], value))]
     else:
         return {prefix: value}
     found: dict[str, object] = {}

@@ -31,12 +31,13 @@ def load_report(path: str) -> Body:
     if not isinstance(body, dict) or "schema_version" not in body or "recipe" not in body:
         hint = "`frugalctl replay LOG --format json` writes one"
         raise InputError("not a frugalctl report", where=path, hint=hint)
-    version: Any = body["schema_version"]
+    found = cast(Body, body)
+    version = found["schema_version"]
     if version != SCHEMA_VERSION:
         raise InputError(
             f"report of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
         )
-    return cast(Body, body)
+    return found
 
 
 def list_metrics(body: Body) -> dict[str, float | None]:

@@ -39,7 +39,8 @@ class LogSummary:
 
     Attributes:
         first_day: ISO date in UTC of the earliest timestamp, None where there is none.
-        undated: requests without a timestamp, priced as of the book's own date.
+        undated: requests without a date (no timestamp, or one that counts from the start of a
+            trace), priced as of the book's own date.
         skipped_lines: bad lines that were left out.
     """
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 import frugalctl
 from frugalctl.log.dedupe import HashSet, hash_strings
-from frugalctl.log.times import UNKNOWN_US, format_timestamp
+from frugalctl.log.times import RELATIVE_BEFORE_US, format_timestamp
 from frugalctl.prices import TOKEN_CLASSES
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, Mask, Side
 from frugalctl.report.bootstrap import Clusters, ClusterSums, bootstrap_means
@@ -111,7 +110,9 @@ class _Totals:
         keys = {
             "task": Key.of_text(batch.columns["task"]),
             "tenant": Key.of_text(batch.columns["tenant"]),
-            "day": Key.of_days(batch.timestamp_us // _DAY_US, batch.timestamp_us != UNKNOWN_US),
+            "day": Key.of_days(
+                batch.timestamp_us // _DAY_US, batch.timestamp_us >= RELATIVE_BEFORE_US
+            ),
         }
         amounts = Amounts.of_batch(batch, priced)
         for name, key in keys.items():
@@ -126,7 +127,7 @@ class _Totals:
         for item in batch.unpriced.drop_null().value_counts().to_pylist():
             name = item["values"]
             self.unpriced[name] = self.unpriced.get(name, 0) + item["counts"]
-        dated = batch.timestamp_us[batch.timestamp_us != UNKNOWN_US]
+        dated = batch.timestamp_us[_dated(batch)]
         self.undated += len(batch) - len(dated)
         if len(dated):
             first, last = int(dated.min()), int(dated.max())
@@ -161,9 +162,11 @@ class _Totals:
 
     def report(self, meta: LedgerMeta, seed: int) -> Report:
         same = self.recipe is self.baseline
-        sides = [self.baseline.clusters] if same else [
-            self.baseline.clusters, self.recipe.clusters, self.paired
-        ]
+        sides = (
+            [self.baseline.clusters]
+            if same
+            else [self.baseline.clusters, self.recipe.clusters, self.paired]
+        )
         intervals = bootstrap_means(sides, seed)
         baseline = self._side(meta.baseline, self.baseline, intervals[0])
         recipe = self._side(meta.recipe, self.recipe, intervals[0 if same else 1])
@@ -251,6 +254,10 @@ class _Totals:
             )
             for name in TOKEN_CLASSES
         )
+
+
+def _dated(batch: LedgerBatch) -> Mask:
+    return batch.timestamp_us >= RELATIVE_BEFORE_US
 
 
 def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -85,7 +85,9 @@ def format_percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:+.1f} %"
 
 
-def format_interval(interval: tuple[float, float] | None, digits: int, *, sign: bool = False) -> str:
+def format_interval(
+    interval: tuple[float, float] | None, digits: int, *, sign: bool = False
+) -> str:
     """An interval in brackets."""
     if interval is None:
         return ""
