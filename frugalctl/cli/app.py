@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import frugalctl
 from frugalctl.cli import check, diff, log, prices, replay, report
-from frugalctl.cli.config import load_defaults
+from frugalctl.cli.config import load_defaults, name_variables
 from frugalctl.cli.console import complain, verbosity
 from frugalctl.errors import EXIT_BROKEN_PIPE, EXIT_INTERNAL, EXIT_INTERRUPTED, FrugalError
 
@@ -45,7 +45,8 @@ def configure(
     """Make LLM applications cheaper, and prove what it costs in quality."""
     verbosity.level = 1 if verbose else -1 if quiet else 0
     verbosity.debug = debug
-    context.default_map = load_defaults(context.default_map)
+    name_variables(context.command, context.auto_envvar_prefix or "")
+    context.default_map = load_defaults(context.command)
 
 
 app.command("replay")(replay.replay)
@@ -73,8 +74,7 @@ def _run(arguments: list[str]) -> int:
     try:
         result = app(arguments, prog_name="frugalctl", standalone_mode=False)
     except FrugalError as error:
-        if verbosity.debug:
-            raise
+        show_traceback()
         complain(str(error), error.hint)
         return error.exit_code
     except typer.TyperException as error:
@@ -91,8 +91,7 @@ def _run(arguments: list[str]) -> int:
         complain("out of memory")
         return EXIT_INTERNAL
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-        if verbosity.debug:
-            raise
+        show_traceback()
         complain(
             f"internal error: {type(error).__name__}: {error}",
             "this is a defect of frugalctl; --debug shows where",
@@ -101,6 +100,27 @@ def _run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def show_traceback() -> None:
+    """Show where the current error arose, if --debug asks for it."""
+    if verbosity.debug:
+        import traceback
+
+        traceback.print_exc()
+
+
 def _describe(error: typer.TyperException) -> str:
     describe = getattr(error, "format_message", None)
-    return str(describe() if describe else error).replace("\n", " ")
+    message = str(describe() if describe else error).replace("\n", " ")
+    return message + _name_origin(getattr(error, "ctx", None), getattr(error, "param", None))
+
+
+def _name_origin(context: Any, parameter: Any) -> str:
+    """Where a bad value comes from, if not from the command line."""
+    if context is None or parameter is None:
+        return ""
+    source = context.get_parameter_source(parameter.name)
+    if source is not None and source.name == "DEFAULT_MAP":
+        return " (from the configuration file)"
+    if source is not None and source.name == "ENVIRONMENT":
+        return f" (from {parameter.envvar})"
+    return ""

@@ -6,29 +6,56 @@ A table is a command (`[replay]`, `[prices.cost]`), its keys are long option nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 from frugalctl.errors import ConfigError
 
 _FILES = (("frugalctl.toml", ()), ("pyproject.toml", ("tool", "frugalctl")))
-_PARAMETERS = {"format": "chosen_format", "json": "as_json"}
 
 
-def load_defaults(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Options by command, as typer's `default_map`.
+def load_defaults(app: Any) -> dict[str, Any]:
+    """Options by command, as typer's `default_map`; of the two files, the first that has any.
+
+    Args:
+        app: the root command, which knows all commands and their options.
 
     Raises:
-        ConfigError: a file that is not TOML, or whose section is not a table.
+        ConfigError: a file that cannot be read, an unknown command or option, or a value that is
+            no value of an option.
     """
     for name, path in _FILES:
         file = Path(name)
         if file.is_file():
             table = _read_table(file, path)
             if table:
-                return {**_to_parameters(table), **(given or {})}
-    return dict(given or {})
+                return _to_parameters(table, app, name, "")
+    return {}
+
+
+def name_variables(command: Any, prefix: str) -> None:
+    """Name the variable of each option after its long name: `FRUGALCTL_REPLAY_AS_OF`."""
+    for name, inner in _commands(command).items():
+        inner_prefix = f"{prefix}_{name.upper()}"
+        for option, parameter in _options(inner).items():
+            parameter.envvar = f"{inner_prefix}_{option.upper().replace('-', '_')}"
+        name_variables(inner, inner_prefix)
+
+
+def _commands(command: Any) -> dict[str, Any]:
+    return getattr(command, "commands", {})
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """The options of a command by their long name."""
+    return {
+        word.removeprefix("--"): parameter
+        for parameter in command.params
+        for word in parameter.opts
+        if word.startswith("--") and word != "--help"
+    }
 
 
 def _read_table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
@@ -38,6 +65,8 @@ def _read_table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
         table = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not TOML: {error}", where=str(file)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(file)) from None
     for key in path:
         inner: Any = table.get(key, {})
         if not isinstance(inner, dict):
@@ -46,10 +75,35 @@ def _read_table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
     return table
 
 
-def _to_parameters(table: dict[str, Any]) -> dict[str, Any]:
-    return {
-        _PARAMETERS.get(key, key.replace("-", "_")): (
-            _to_parameters(cast(dict[str, Any], value)) if isinstance(value, dict) else value
-        )
-        for key, value in table.items()
-    }
+def _to_parameters(table: dict[str, Any], command: Any, where: str, path: str) -> dict[str, Any]:
+    commands = _commands(command)
+    options = {} if commands else _options(command)
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name, full = key.replace("_", "-"), path + key
+        if name in commands:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{full} is a command", where=where, hint=f"write [{full}]")
+            inner = cast(dict[str, Any], value)
+            found[name] = _to_parameters(inner, commands[name], where, f"{full}.")
+        elif name in options:
+            _check_shape(value, options[name], where, full)
+            found[options[name].name] = value
+        else:
+            raise ConfigError(
+                f"unknown key {full!r}", where=where, hint=_hint(name, (*commands, *options))
+            )
+    return found
+
+
+def _check_shape(value: Any, option: Any, where: str, name: str) -> None:
+    if isinstance(value, dict):
+        raise ConfigError(f"{name} is an option, not a table", where=where)
+    if isinstance(value, list) != bool(option.multiple):
+        wanted = "a list" if option.multiple else "one value"
+        raise ConfigError(f"{name} takes {wanted}", where=where)
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

@@ -115,7 +115,9 @@ def _print_table(console: Any, table: Table) -> None:
     from rich.text import Text
 
     console.print(Text(printable(table.title), style="bold"))
-    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    grid = RichTable(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=any(table.headers)
+    )
     for header, right in zip(table.headers, table.right, strict=True):
         grid.add_column(
             Text(printable(header)), justify="right" if right else "left", overflow="fold"

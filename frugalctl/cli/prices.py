@@ -322,8 +322,8 @@ def _print_quote(
         "as_of": as_of,
         "service_tier": quote.service_tier,
         "tokens": quote.tokens,
-        "usd": quote.usd,
-        "cost_usd": quote.cost_usd,
+        "usd": {name: round(usd, 12) for name, usd in quote.usd.items()},
+        "cost_usd": round(quote.cost_usd, 12),
         "origin": quote.key.origin,
         "book": book_id,
     }
