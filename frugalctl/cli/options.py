@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,11 +44,34 @@ _FORMAT_OF = {
     ".txt": Format.table,
 }
 
+
+
+def _give_way(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Drop a format from the environment or a file where the command line says another."""
+
+    def is_flag(name: str | None) -> bool:
+        source = context.get_parameter_source(name or "")
+        return source is not None and source.name == "COMMANDLINE"
+
+    extension = PurePath(context.params.get("output") or "").suffix.lower()
+    said = (is_flag("chosen_format"), is_flag("as_json"), extension in _FORMAT_OF)
+    if is_flag(parameter.name) or not any(said):
+        return value
+    return False if parameter.name == "as_json" else None
+
+
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", "-f", help="How to print; follows the extension of -o by default."),
+    typer.Option(
+        "--format",
+        "-f",
+        callback=_give_way,
+        help="How to print; follows the extension of -o by default.",
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", callback=_give_way, help="Short for --format json.")
+]
 OutputOption = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +26,7 @@ from frugalctl.cli.options import (
     choose_format,
 )
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.errors import PriceError
+from frugalctl.errors import InputError, PriceError, UsageError
 from frugalctl.files import check_writable
 
 if TYPE_CHECKING:
@@ -69,13 +70,31 @@ def replay(
     spare_pandas()
     chosen = choose_format(chosen_format, as_json, output)
     options = make_options(recipe, baseline, prices, as_of, model, on_error)
-    ledger = output if output is not None and output.endswith(".parquet") else None
+    ledger = output if output is not None and output.lower().endswith(".parquet") else None
     if output not in (None, "-"):
+        _spare_inputs(logs, output)
         check_writable(output)
+    _refuse_ledgers(logs)
     result, unpriced = replay_logs(logs, options, seed, ledger)
     print_report(result, chosen, None if ledger else output)
     if unpriced and strict:
         raise PriceError(f"{unpriced:,} requests could not be priced (--strict)")
+
+
+def _spare_inputs(logs: list[str], output: str) -> None:
+    """Refuse to write the report over the log that it is about."""
+    target = Path(output)
+    for path in map(Path, logs):
+        if path.exists() and target.exists() and path.samefile(target):
+            raise UsageError(f"{output} is both the log and the output")
+
+
+def _refuse_ledgers(logs: list[str]) -> None:
+    from frugalctl.replay.ledger import is_ledger
+
+    for path in logs:
+        if is_ledger(path):
+            raise InputError("is a ledger, not a log", where=path, hint=f"frugalctl report {path}")
 
 
 def make_options(
@@ -148,6 +167,11 @@ def tell_notes(notes: ReadNotes) -> None:
 
 
 def _suggest(result: Report) -> None:
+    if result.log.uncovered == result.log.requests:
+        note(
+            f"no request has all the outcomes needed (baseline {result.baseline.name}, recipe "
+            f"{result.recipe.name}); `frugalctl log stats` lists the models of the log"
+        )
     if result.log.unpriced and result.origin.prices == "book":
         note(
             "some models have no price in the book; `--prices log` takes the log's own cost_usd, "

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from frugalctl.log.schema import OUTCOME, REQUEST_FIELDS, Outcome, Request, Usage
+from frugalctl.log.schema import OUTCOME, REQUEST_FIELDS, USAGE, Outcome, Request, Usage
 from frugalctl.log.times import parse_timestamp_us
 
-_PLAIN = tuple(
-    name
-    for name in REQUEST_FIELDS
-    if name not in {"timestamp", "messages", "tools", "usage", "outcomes"}
-)
+_Row = Callable[[Any], tuple[Any, ...]]
+
+_read_request: _Row = attrgetter(*REQUEST_FIELDS)
+_read_outcome: _Row = attrgetter(*(field.name for field in OUTCOME))
+_read_usage: _Row = attrgetter(*(field.name for field in USAGE))
+_NO_USAGE = (None,) * len(USAGE)
 
 
 def build_batch(requests: Sequence[Request]) -> pa.RecordBatch:
@@ -25,24 +28,48 @@ def build_batch(requests: Sequence[Request]) -> pa.RecordBatch:
         ValueError: a timestamp that is none.
         OverflowError: an integer outside 64 bits.
     """
-    columns: dict[str, Any] = {
-        "timestamp": [_timestamp(request.timestamp) for request in requests],
-        "messages": [_json_text(request.messages) for request in requests],
-        "tools": [_json_text(request.tools) for request in requests],
-        "usage": [_usage(request.usage) for request in requests],
-        "outcomes": [_outcomes(request.outcomes) for request in requests],
-    }
-    for name in _PLAIN:
-        columns[name] = [getattr(request, name) for request in requests]
-    arrays = [_array(columns[name], kind) for name, kind in REQUEST_FIELDS.items()]
+    rows = [_read_request(request) for request in requests]
+    columns = dict(zip(REQUEST_FIELDS, _transpose(rows, len(REQUEST_FIELDS)), strict=True))
+    columns["timestamp"] = [_timestamp(value) for value in columns["timestamp"]]
+    for name in ("messages", "tools"):
+        columns[name] = [_json_text(value) for value in columns[name]]
+    try:
+        arrays = [_build_column(columns[name], kind) for name, kind in REQUEST_FIELDS.items()]
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from None
     return pa.RecordBatch.from_arrays(arrays, names=list(REQUEST_FIELDS))
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    try:
-        return pa.array(values, kind)
-    except pa.ArrowInvalid as error:
-        raise ValueError(str(error)) from None
+def _transpose(rows: list[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _build_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if kind == USAGE:
+        return _build_usage(values)
+    if kind == REQUEST_FIELDS["outcomes"]:
+        return _build_outcomes(values)
+    return pa.array(values, kind)
+
+
+def _build_usage(usages: Sequence[Usage | None]) -> pa.StructArray:
+    rows = [_NO_USAGE if usage is None else _read_usage(usage) for usage in usages]
+    children = [pa.array(column, pa.int64()) for column in _transpose(rows, len(USAGE))]
+    mask = pa.array([usage is None for usage in usages], pa.bool_())
+    return pa.StructArray.from_arrays(children, fields=list(USAGE), mask=mask)
+
+
+def _build_outcomes(lists: Sequence[list[Outcome] | None]) -> pa.ListArray:
+    rows = [_read_outcome(outcome) for outcomes in lists for outcome in outcomes or ()]
+    columns = _transpose(rows, len(OUTCOME))
+    children = [
+        _build_column(column, field.type) for column, field in zip(columns, OUTCOME, strict=True)
+    ]
+    flat = pa.StructArray.from_arrays(children, fields=list(OUTCOME))
+    lengths = [len(outcomes or ()) for outcomes in lists]
+    offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int32))
+    mask = pa.array([outcomes is None for outcomes in lists], pa.bool_())
+    return pa.ListArray.from_arrays(offsets, flat, mask=mask)
 
 
 def _timestamp(value: str | int | float | None) -> int | None:
@@ -52,23 +79,3 @@ def _timestamp(value: str | int | float | None) -> int | None:
 def _json_text(value: msgspec.Raw) -> str | None:
     text = bytes(value)
     return None if text in (b"", b"null") else text.decode()
-
-
-def _usage(usage: Usage | None) -> dict[str, int | None] | None:
-    return None if usage is None else {name: getattr(usage, name) for name in _USAGE_NAMES}
-
-
-def _outcomes(outcomes: list[Outcome] | None) -> list[dict[str, Any]] | None:
-    if outcomes is None:
-        return None
-    return [
-        {
-            name: _usage(outcome.usage) if name == "usage" else getattr(outcome, name)
-            for name in _OUTCOME_NAMES
-        }
-        for outcome in outcomes
-    ]
-
-
-_USAGE_NAMES = Usage.__struct_fields__
-_OUTCOME_NAMES = tuple(field.name for field in OUTCOME)

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from frugalctl.log.schema import USAGE_FIELDS, LogBatch
+from frugalctl.log.times import MAX_US, MIN_US
+from frugalctl.log.usage import MAX_TOKENS
 
 Mask = NDArray[np.bool_]
 Faults = dict[int, str]
@@ -21,33 +24,51 @@ def find_faults(batch: LogBatch) -> Faults:
     """What is wrong with the rows of a batch: row -> the first rule it breaks.
 
     Rules: tokens and times are not negative, numbers are finite, quality lies in [0, 1], cached
-    tokens fit in the input and reasoning in the output, a row has something to work with, and
-    names no model twice among its outcomes.
+    tokens fit in the input and reasoning in the output, a timestamp lies in the years 1 to 9999,
+    and the outcomes name each a model, none twice.
     """
     faults: Faults = {}
     columns = {name: batch.column(name) for name in (*_FINITE, "usage")}
     _check_columns(columns, faults, rows=None, prefix="")
+    for row in _find_odd_times(batch.column("timestamp")):
+        faults.setdefault(int(row), "the timestamp is outside the years 1 to 9999")
+    for row in _find_odd_blocks(batch.column("prefix_blocks")):
+        faults.setdefault(int(row), "prefix_blocks: a block is null")
     outcomes = batch.column("outcomes")
     if len(outcomes) != outcomes.null_count:
         _check_outcomes(outcomes, faults)
     return faults
 
 
+def _find_odd_times(column: pa.Array) -> NDArray[np.int64]:
+    times_us = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return np.flatnonzero((times_us < MIN_US) | (times_us > MAX_US))
+
+
+def _find_odd_blocks(column: Any) -> NDArray[np.int64]:
+    blocks = column.flatten()
+    if not blocks.null_count:
+        return np.empty(0, dtype=np.int64)
+    return outcome_rows(column)[blocks.is_null().to_numpy(zero_copy_only=False)]
+
+
 def _check_outcomes(outcomes: pa.ListArray, faults: Faults) -> None:
     rows = outcome_rows(outcomes)
     flat = outcomes.flatten()
+    models = pc.struct_field(flat, "model").dictionary_encode()
+    for at in np.flatnonzero(models.is_null().to_numpy(zero_copy_only=False)):
+        faults.setdefault(int(rows[at]), "outcomes: one has no model")
     names = [field.name for field in flat.type]
     columns = {name: flat.field(name) for name in (*_FINITE, "usage") if name in names}
     _check_columns(columns, faults, rows=rows, prefix="outcomes: ")
-    models = flat.field("model").dictionary_encode()
-    codes = models.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    key = rows * max(1, len(models.dictionary)) + codes
+    codes = models.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    key = rows * (len(models.dictionary) + 1) + codes
     ordered = np.argsort(key, kind="stable")
     twice = np.zeros(len(key), dtype=np.bool_)
     twice[ordered[1:]] = key[ordered[1:]] == key[ordered[:-1]]
-    for at in np.flatnonzero(twice):
+    for at in np.flatnonzero(twice & (codes >= 0)):
         name = models.dictionary[int(codes[at])].as_py()
-        faults.setdefault(int(rows[at]), f"outcomes: {name!r} is there twice")
+        faults.setdefault(int(rows[at]), f"outcomes: {name[:80]!r} is there twice")
 
 
 def outcome_rows(outcomes: pa.ListArray) -> NDArray[np.int64]:
@@ -91,6 +112,8 @@ def _check_usage(usage: pa.StructArray, report: Any) -> None:
         tokens[name] = column.fill_null(0).to_numpy(zero_copy_only=False)
         if (tokens[name] < 0).any():
             report(known & (tokens[name] < 0), f"usage.{name} is negative")
+        if (tokens[name] > MAX_TOKENS).any():
+            report(known & (tokens[name] > MAX_TOKENS), f"usage.{name} is too large")
     missing = known & usage.field(0).is_null().to_numpy(zero_copy_only=False)
     if missing.any():
         report(missing, "usage.input_tokens is missing")

@@ -1,22 +1,26 @@
 """The fast reader: a file of canonical JSON lines straight into Arrow columns, by DuckDB.
 
 DuckDB is the fastest of the readers measured (see `benchmarks/`), and more lenient than we are:
-it takes numbers for text and 1.5 for an integer. So counts are read as doubles and checked here,
-and whatever is not plainly a canonical line is left to `log.lines`, which is the authority.
+asked for a number it takes true for 1, asked for an integer it rounds 1.5. So it is asked for
+text only, which Arrow parses strictly, and whatever is not plainly a canonical line is left to
+`log.lines`, which is the authority. What remains is that JSON's grammar is not enforced to the
+letter: a trailing comma passes, and so does NaN in a field that is not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from frugalctl.log.schema import (
+    OUTCOME,
     OUTCOME_FIELDS,
     REQUEST_FIELDS,
     TIMESTAMP,
@@ -25,9 +29,9 @@ from frugalctl.log.schema import (
     LogBatch,
 )
 from frugalctl.log.stream import Source, open_input, read_blocks
+from frugalctl.log.times import MILLISECONDS_FROM
 
 BATCH_ROWS = 32_768
-_MAX_COUNT = 2.0**53
 _MEMORY_LIMIT = "512MB"
 
 _FOREIGN_USAGE = (
@@ -45,6 +49,10 @@ class NotColumnar(Exception):
     """From here on, the file must be read line by line."""
 
 
+def _new_index() -> array[int]:
+    return array("q")
+
+
 @dataclass(slots=True)
 class RowLines:
     """The line numbers of rows read without their lines: looked up only when one is asked for.
@@ -59,7 +67,7 @@ class RowLines:
     source: Source
     first_row: int
     rows: int
-    lines: list[int] = field(default_factory=list[int])
+    lines: array[int] = field(default_factory=_new_index)
 
     def __len__(self) -> int:
         return self.rows
@@ -100,7 +108,7 @@ def read_columnar(
     import duckdb
 
     names = [name for name in REQUEST_FIELDS if name not in without]
-    index: list[int] = []
+    index = _new_index()
     row = 0
     try:
         with duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}) as connection:
@@ -111,7 +119,7 @@ def read_columnar(
                 lines = RowLines(source, row, requests.num_rows, index)
                 yield LogBatch(requests, source.name, lines)
                 row += requests.num_rows
-    except (duckdb.Error, pa.ArrowException) as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise NotColumnar(str(error)) from None
 
 
@@ -129,102 +137,143 @@ def _quote_path(path: str) -> str:
     return "'" + escaped.replace("'", "''") + "'"
 
 
-_PLAIN_TYPES = {pa.string(): "VARCHAR", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
-
-
 def _duck_type(name: str) -> str:
     if name == "usage":
-        return _usage_type(_FOREIGN_USAGE)
+        return _struct_of_text((*USAGE_FIELDS, *_FOREIGN_USAGE))
     if name == "outcomes":
-        fields = [
-            f"{key} {_usage_type(()) if key == 'usage' else _PLAIN_TYPES[kind]}"
-            for key, kind in OUTCOME_FIELDS.items()
-        ]
+        usage = _struct_of_text(USAGE_FIELDS)
+        fields = (f"{key} {usage if key == 'usage' else 'VARCHAR'}" for key in OUTCOME_FIELDS)
         return f"STRUCT({', '.join(fields)})[]"
-    if name == "prefix_blocks":
-        return "DOUBLE[]"
-    return _PLAIN_TYPES.get(REQUEST_FIELDS[name], "DOUBLE" if name == "block_tokens" else "VARCHAR")
+    return "VARCHAR[]" if name == "prefix_blocks" else "VARCHAR"
 
 
-def _usage_type(foreign: tuple[str, ...]) -> str:
-    fields = [f"{name} DOUBLE" for name in USAGE_FIELDS] + [f'"{name}" VARCHAR' for name in foreign]
-    return f"STRUCT({', '.join(fields)})"
+def _struct_of_text(names: Sequence[str]) -> str:
+    return f"STRUCT({', '.join(f'{name} VARCHAR' for name in names)})"
 
 
 def _to_schema(batch: pa.RecordBatch, names: list[str], model: str | None) -> pa.RecordBatch:
     """The batch in the log's schema.
 
     Raises:
-        NotColumnar: a row is foreign, has tokens to be counted, or a number that is none.
+        NotColumnar: a row is foreign, has tokens to be counted, or a value of another type.
     """
-    columns = {name: batch.column(name) for name in names}
-    usage, outcomes = columns["usage"], columns["outcomes"]
-    first_foreign = len(USAGE_FIELDS)
-    for at in range(first_foreign, first_foreign + len(_FOREIGN_USAGE)):
+    usage = batch.column("usage")
+    for at in range(len(USAGE_FIELDS), len(USAGE_FIELDS) + len(_FOREIGN_USAGE)):
         if usage.field(at).null_count < len(usage):
             raise NotColumnar("usage of another format")
-    _refuse_uncounted(usage, outcomes)
-    columns["usage"] = _count_struct(usage)
-    columns["timestamp"] = _timestamps(columns["timestamp"])
-    if outcomes.null_count < len(outcomes):
-        columns["outcomes"] = _outcomes(outcomes)
-    for name in ("block_tokens",):
-        if name in columns:
-            columns[name] = _counts(columns[name])
+    columns = {name: _parse(batch.column(name), REQUEST_FIELDS[name]) for name in names}
+    answered = pc.fill_null(pc.greater(columns["outcomes"].value_lengths(), 0), False)
     if model is not None:
-        answered = pc.or_(columns["model"].is_valid(), outcomes.is_valid())
-        columns["model"] = pc.if_else(answered, columns["model"], pa.scalar(model))
-    arrays = [columns[name].cast(REQUEST_FIELDS[name]) for name in names]
-    return pa.RecordBatch.from_arrays(arrays, names=names)
+        kept = pc.or_(columns["model"].is_valid(), answered)
+        columns["model"] = pc.if_else(kept, columns["model"], pa.scalar(model))
+    if usage.null_count:
+        unanswered = pc.or_(columns["model"].is_valid(), pc.invert(answered))
+        if pc.any(pc.and_(usage.is_null(), unanswered)).as_py():
+            raise NotColumnar("usage is missing")
+    return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 
 
-def _refuse_uncounted(usage: Any, outcomes: Any) -> None:
-    """Leave rows whose tokens must be counted from text to the line reader."""
-    if usage.null_count and pc.any(pc.and_(usage.is_null(), outcomes.is_null())).as_py():
-        raise NotColumnar("usage is missing")
-    if outcomes.null_count == len(outcomes):
-        return
-    at = list(OUTCOME_FIELDS).index("usage")
-    if outcomes.flatten().field(at).null_count:
-        raise NotColumnar("usage of an outcome is missing")
-
-
-def _count_struct(usage: Any) -> pa.StructArray:
-    children = [_counts(usage.field(at)) for at in range(len(USAGE_FIELDS))]
-    mask = usage.is_null() if usage.null_count else None
-    return pa.StructArray.from_arrays(children, fields=list(USAGE), mask=mask)
-
-
-def _counts(column: Any) -> pa.Array:
-    """Doubles that must be whole numbers, as integers."""
+def _parse(column: Any, kind: pa.DataType) -> Any:
+    """A column of text as a column of that type; numbers and truth values stand in text."""
     if column.null_count == len(column):
-        return pa.nulls(len(column), pa.int64())
-    values = cast("np.ndarray[Any, np.dtype[np.float64]]", column.fill_null(0.0).to_numpy())
-    whole = np.isfinite(values) & (np.abs(values) <= _MAX_COUNT) & (values == np.rint(values))
-    if not whole.all():
+        return pa.nulls(len(column), kind)
+    if kind == USAGE:
+        return _parse_struct(column, USAGE)
+    if kind == REQUEST_FIELDS["outcomes"]:
+        return _parse_outcomes(column)
+    if kind == REQUEST_FIELDS["prefix_blocks"]:
+        return _parse_blocks(column)
+    return _PARSERS[kind](column)
+
+
+def _parse_struct(column: Any, kind: pa.StructType) -> pa.StructArray:
+    children = [_parse(column.field(at), item.type) for at, item in enumerate(kind)]
+    mask = column.is_null() if column.null_count else None
+    return pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
+
+
+def _parse_outcomes(column: Any) -> pa.ListArray:
+    flat = column.flatten()
+    if flat.field(list(OUTCOME_FIELDS).index("usage")).null_count:
+        raise NotColumnar("usage of an outcome is missing")
+    return _rebuild_list(column, _parse_struct(flat, OUTCOME))
+
+
+def _parse_blocks(column: Any) -> pa.ListArray:
+    flat = column.flatten()
+    if flat.null_count or pc.any(pc.match_substring_regex(flat, "[xX]")).as_py():
+        raise NotColumnar("a block that is not a whole number")
+    return _rebuild_list(column, flat.cast(pa.int64()))
+
+
+def _rebuild_list(column: Any, flat: pa.Array) -> pa.ListArray:
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    mask = column.is_null() if column.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, mask=mask)
+
+
+def _parse_text(column: Any) -> Any:
+    """The text, unless it may have been an object, an array, true or false."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1]
+    starts = offsets[:-1][offsets[1:] > offsets[:-1]]
+    if len(starts):
+        first = np.frombuffer(column.buffers()[2], np.uint8)[starts]
+        if _OPENS[first].any() or (_MAY_BE_TRUTH[first].any() and _has_truth(column)):
+            raise NotColumnar("a text field that may hold something else")
+    return column
+
+
+def _has_truth(column: Any) -> bool:
+    lengths = pc.binary_length(column)
+    short = column.filter(pc.is_in(lengths, pa.array([4, 5], pa.int32())))
+    return bool(pc.any(pc.is_in(short, _TRUTH)).as_py())
+
+
+def _parse_counts(column: Any) -> pa.Array:
+    values = column.cast(pa.float64()).fill_null(0.0).to_numpy()
+    if not ((np.abs(values) < _MAX_COUNT) & (values == np.rint(values))).all():
         raise NotColumnar("a count is not a whole number")
     mask = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
     return pa.array(values.astype(np.int64), mask=mask)
 
 
-def _timestamps(column: Any) -> pa.Array:
-    """Text as timestamps; epoch numbers too, where all are."""
-    if column.null_count == len(column):
-        return pa.nulls(len(column), TIMESTAMP)
+def _parse_numbers(column: Any) -> pa.Array:
+    return column.cast(pa.float64())
+
+
+def _parse_truth(column: Any) -> pa.Array:
+    if not pc.all(pc.is_in(column.drop_null(), _TRUTH)).as_py():
+        raise NotColumnar("neither true nor false")
+    return column.cast(pa.bool_())
+
+
+def _parse_times(column: Any) -> pa.Array:
+    """RFC 3339 to the microsecond or nanosecond, or epoch numbers of today's size."""
     try:
         return column.cast(TIMESTAMP)
     except pa.ArrowInvalid:
-        raise NotColumnar("a timestamp that is not RFC 3339") from None
+        pass
+    if pc.all(pc.match_substring_regex(column, _EPOCH_NUMBER)).as_py():
+        values = column.cast(pa.float64())
+        scale = pc.if_else(pc.greater(values, MILLISECONDS_FROM), 1e3, 1e6)
+        return pc.round(pc.multiply(values, scale), round_mode="half_to_even").cast(
+            pa.int64()
+        ).cast(TIMESTAMP)
+    exact = column.cast(pa.timestamp("ns", tz="UTC"))
+    return pc.floor_temporal(exact, unit="microsecond").cast(TIMESTAMP)
 
 
-def _outcomes(outcomes: Any) -> pa.ListArray:
-    flat = outcomes.flatten()
-    arrays = [
-        _count_struct(flat.field(at)) if name == "usage" else flat.field(at).cast(kind)
-        for at, (name, kind) in enumerate(OUTCOME_FIELDS.items())
-    ]
-    struct = pa.StructArray.from_arrays(arrays, fields=list(REQUEST_FIELDS["outcomes"].value_type))
-    lengths = outcomes.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    mask = outcomes.is_null() if outcomes.null_count else None
-    return pa.ListArray.from_arrays(pa.array(offsets), struct, mask=mask)
+_MAX_COUNT = 2.0**53
+_EPOCH_NUMBER = r"^[0-9]{10}(\.[0-9]+)?$|^[0-9]{13}(\.[0-9]+)?$"
+_TRUTH = pa.array(["true", "false"])
+_OPENS = np.isin(np.arange(256), [*b"{["])
+_MAY_BE_TRUTH = np.isin(np.arange(256), [*b"tf"])
+_PARSERS = {
+    pa.string(): _parse_text,
+    pa.float64(): _parse_numbers,
+    pa.int64(): _parse_counts,
+    pa.bool_(): _parse_truth,
+    TIMESTAMP: _parse_times,
+}

@@ -1,4 +1,4 @@
-"""A set of 64-bit hashes that grows by 8 bytes a member."""
+"""Repeated and distinct values of a stream, at 8 bytes a value."""
 
 from __future__ import annotations
 
@@ -49,6 +49,36 @@ class HashSet:
         while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
             last = self._runs.pop()
             self._runs[-1] = np.sort(np.concatenate((self._runs[-1], last)))
+
+
+class HashPile:
+    """Hashes put aside, to be looked through once at the end: much cheaper than a `HashSet`."""
+
+    def __init__(self) -> None:
+        self._parts: list[Hashes] = []
+
+    def add(self, hashes: Hashes) -> None:
+        """Put a batch aside."""
+        self._parts.append(hashes)
+
+    def count_distinct(self) -> int:
+        """How many different hashes there are."""
+        if not self._parts:
+            return 0
+        ordered = np.sort(np.concatenate(self._parts))
+        return len(ordered) and 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
+
+    def find_repeated(self) -> tuple[int, int] | None:
+        """The first hash that was there before: its position, and where it was first."""
+        total = sum(map(len, self._parts))
+        if self.count_distinct() == total:
+            return None
+        hashes = np.concatenate(self._parts)
+        order = np.argsort(hashes, kind="stable")
+        ordered = hashes[order]
+        again = order[1:][ordered[1:] == ordered[:-1]]
+        at = int(again.min())
+        return at, int(np.flatnonzero(hashes[:at] == hashes[at])[0])
 
 
 def hash_strings(values: list[str]) -> Hashes:

@@ -54,7 +54,10 @@ def estimate_usage(
 def _decode_list(raw: msgspec.Raw, name: str) -> list[Any]:
     if not bytes(raw):
         return []
-    value = msgspec.json.decode(raw)
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RecordError(f"{name}: {error}") from None
     if value is None:
         return []
     if not isinstance(value, list):

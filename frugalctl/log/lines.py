@@ -1,9 +1,13 @@
-"""The exact reader: one line at a time, every format, every error with its line number."""
+"""The exact reader: one line at a time, every format, every error with its line number.
+
+A canonical line may write numbers as text ("12"), counts as whole floats (12.0) and texts as
+numbers (17); `log.columnar` takes the same. Booleans are no numbers, and 1.5 is no count.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -11,31 +15,49 @@ import msgspec
 from frugalctl.errors import BadLine
 from frugalctl.log.formats.base import FormatReader, Numbered, Record, RecordError
 from frugalctl.log.formats.registry import readers
+from frugalctl.log.lenient import decode_leniently
 from frugalctl.log.schema import Outcome, Request, Usage
 from frugalctl.log.stream import Block
 
 _REQUEST = frozenset(Request.__struct_fields__)
 _OUTCOME = frozenset(Outcome.__struct_fields__)
 _USAGE = frozenset(Usage.__struct_fields__)
-_SUBSTANCE = frozenset({"usage", "messages", "outcomes", "prefix_blocks"})
+_SUBSTANCE = ("usage", "messages", "outcomes", "prefix_blocks")
 _SAMPLE_LINES = 500
+
+
+def _forbid_unknown(struct: type[Any], **fields: Any) -> Any:
+    """The same struct, decoded only from objects without unknown fields."""
+    return msgspec.defstruct(
+        struct.__name__,
+        [(name, kind, None) for name, kind in fields.items()],
+        bases=(struct,),
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+_PLAIN_USAGE = _forbid_unknown(Usage)
+_PLAIN_OUTCOME = _forbid_unknown(Outcome, usage=_PLAIN_USAGE | None)
+_PLAIN_REQUEST = _forbid_unknown(
+    Request, usage=_PLAIN_USAGE | None, outcomes=list[_PLAIN_OUTCOME] | None
+)
 
 _decode_any = msgspec.json.Decoder().decode
 _decode_request = msgspec.json.Decoder(Request).decode
+_decode_plain = cast("Callable[[bytes], Request]", msgspec.json.Decoder(_PLAIN_REQUEST).decode)
 
 
 class LineReader:
     """Reads the lines of one input, whatever their formats, and remembers what it met.
 
     Attributes:
-        foreign: whether a line in a foreign format was met.
         unknown_fields: name -> where it was first met ("log.jsonl:3").
         formats: names of the formats met, in the order met.
     """
 
     def __init__(self) -> None:
         self.source = ""
-        self.foreign = False
         self.unknown_fields: dict[str, str] = {}
         self.formats: dict[str, None] = {}
         self._readers: list[FormatReader] = list(readers())
@@ -45,7 +67,7 @@ class LineReader:
     def start(self, source: str) -> None:
         """Go on with another file; what the formats hold back is kept."""
         self.source = source
-        self.foreign = False
+        self._current = None
         self._header = None
 
     def sample(self, block: Block) -> bool:
@@ -56,7 +78,7 @@ class LineReader:
                 continue
             try:
                 record = _decode_any(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return False
             if not isinstance(record, dict):
                 return False
@@ -71,9 +93,16 @@ class LineReader:
 
     def read_block(self, data: bytes, first_line: int) -> Iterator[Numbered | BadLine]:
         """Every request of a block of lines; a bad line comes as the error that says so."""
-        for at, line in enumerate(data.splitlines() if b"\r" in data else data.split(b"\n")):
-            if line and not line.isspace():
-                yield from self._read_guarded(line, first_line + at)
+        for number, line in enumerate(data.split(b"\n"), first_line):
+            if not line or line.isspace():
+                continue
+            # A foreign reader at work, or a table: no use in trying the canonical decoder first.
+            request = None if self._current or self._header else _read_plain(line)
+            if request is None:
+                yield from self._read_guarded(line, number)
+            else:
+                self.formats.setdefault("canonical")
+                yield number, request
 
     def finish(self) -> Iterator[Numbered]:
         """What the formats held back until the end of the input."""
@@ -94,15 +123,17 @@ class LineReader:
         except msgspec.ValidationError as error:
             yield self._bad(_plain(str(error)), number)
         except msgspec.DecodeError as error:
-            yield self._bad(f"not JSON: {_plain(str(error))}", number)
+            yield self._bad(f"not JSON: {_explain(error, line)}", number)
         except RecursionError:
             yield self._bad("not JSON that we read: nested too deeply", number)
 
     def _read_line(self, line: bytes, number: int) -> Iterable[Numbered]:
         if not line.isascii():
             line.decode()
-        if self._header is not None or (number == 1 and _looks_like_csv(line)):
-            return self._read_csv(line, number)
+        if self._header is not None:
+            return self._read_csv(self._header, line, number)
+        if number == 1 and self._start_csv(line):
+            return []
         record = _decode_any(line)
         if isinstance(record, list):
             raise RecordError("a JSON array, not JSON Lines (jq -c '.[]' makes one of the other)")
@@ -113,17 +144,21 @@ class LineReader:
     def read_record(self, record: Record, line: bytes, number: int) -> Iterable[Numbered]:
         """The requests of one decoded record (`line` is its text)."""
         unknown = find_unknown_fields(record)
-        if unknown or not _SUBSTANCE & record.keys():
+        empty = all(record.get(name) is None for name in _SUBSTANCE)
+        if unknown or empty:
             reader = self._recognise(record)
             if reader:
-                self.foreign = True
                 self.formats.setdefault(reader.name)
                 return reader.feed(record, number)
-        if not _SUBSTANCE & record.keys():
+        if empty:
             raise RecordError("not a format that we know: no usage, messages or outcomes")
+        self._current = None
         self.formats.setdefault("canonical")
         self._note_unknown(unknown, number)
-        return [(number, _decode_request(line))]
+        try:
+            return [(number, _decode_request(line))]
+        except msgspec.ValidationError:
+            return [(number, decode_leniently(line))]
 
     def _note_unknown(self, names: list[str], number: int) -> None:
         for name in names:
@@ -134,14 +169,20 @@ class LineReader:
             self._current = next((r for r in self._readers if r.matches(record)), None)
         return self._current
 
-    def _read_csv(self, line: bytes, number: int) -> Iterable[Numbered]:
-        row = next(csv.reader([line.decode()]))
-        if self._header is None:
-            self._header = row
-            return []
-        if len(row) != len(self._header):
-            raise RecordError(f"{len(row)} fields where the header has {len(self._header)}")
-        return self.read_record(dict(zip(self._header, row, strict=True)), line, number)
+    def _start_csv(self, line: bytes) -> bool:
+        """Whether the first line is the header of a table in a format that we know."""
+        if b"," not in line or line.lstrip().startswith((b"{", b"[")):
+            return False
+        names = _split_csv(line)
+        if self._recognise(dict.fromkeys(names, "")):
+            self._header = names
+        return self._header is not None
+
+    def _read_csv(self, header: list[str], line: bytes, number: int) -> Iterable[Numbered]:
+        row = _split_csv(line)
+        if len(row) != len(header):
+            raise RecordError(f"{len(row)} fields where the header has {len(header)}")
+        return self.read_record(dict(zip(header, row, strict=True)), line, number)
 
     def _bad(self, message: str, number: int) -> BadLine:
         return BadLine(message, source=self.source, line=number)
@@ -168,9 +209,33 @@ def _unknown_in_usage(record: Record, prefix: str) -> list[str]:
     return [prefix + name for name in cast(Record, usage) if name not in _USAGE]
 
 
-def _looks_like_csv(line: bytes) -> bool:
-    return not line.lstrip().startswith((b"{", b"[")) and b"," in line and b'"' not in line
+def _read_plain(line: bytes) -> Request | None:
+    """The request of a canonical line without unknown fields; None for any other line."""
+    try:
+        if not line.isascii():
+            line.decode()
+        request = _decode_plain(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    whole = request.usage or request.outcomes or request.prefix_blocks or bytes(request.messages)
+    return request if whole else None
+
+
+def _split_csv(line: bytes) -> list[str]:
+    try:
+        return next(csv.reader([line.decode().rstrip("\r")]))
+    except csv.Error as error:
+        raise RecordError(f"not CSV: {error}") from None
+
+
+def _explain(error: msgspec.DecodeError, line: bytes) -> str:
+    message = _plain(str(error))
+    if "truncated" in message and line.rstrip().endswith(b"}"):
+        return "an escaped character is cut in half (unpaired surrogate)"
+    return message
 
 
 def _plain(message: str) -> str:
-    return message.replace("`", "").replace("$.", "")
+    """A message of msgspec without its markup, and without a path that names nothing."""
+    what, at, path = message.replace("`", "").replace("$.", "").partition(" - at ")
+    return what + at + path if at and "[...]" not in path else what

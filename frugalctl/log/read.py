@@ -20,8 +20,8 @@ from frugalctl.log.build import build_batch
 from frugalctl.log.check import find_faults
 from frugalctl.log.columnar import NotColumnar, read_columnar
 from frugalctl.log.complete import complete
-from frugalctl.log.dedupe import HashSet, hash_strings
 from frugalctl.log.formats.base import Numbered, RecordError
+from frugalctl.log.ids import IdCheck
 from frugalctl.log.lines import LineReader
 from frugalctl.log.parquet import read_parquet
 from frugalctl.log.schema import LogBatch
@@ -105,7 +105,7 @@ class _Reader:
     def __init__(self, options: ReadOptions, notes: ReadNotes) -> None:
         self._options = options
         self._notes = notes
-        self._seen_ids = HashSet()
+        self._ids = IdCheck(at_once=options.on_error == "skip")
 
     def read(self, sources: Sequence[Source]) -> Iterator[LogBatch]:
         lines = LineReader()
@@ -118,6 +118,7 @@ class _Reader:
                 yield from self._read_file(source, stream, kind, lines)
                 hashed.result()
         yield from self._build_all(lines.finish(), lines.source)
+        self._ids.finish()
         for name, where in lines.unknown_fields.items():
             self._notes.unknown_fields.setdefault(name, where)
         self._notes.formats.update(lines.formats)
@@ -130,8 +131,8 @@ class _Reader:
         try:
             if kind == "parquet":
                 self._notes.formats.setdefault("parquet")
-                for batch in read_parquet(source, self._options.without):
-                    yield self._admit(batch)
+                found = read_parquet(source, self._options.without, self._notes.unknown_fields)
+                yield from map(self._admit, found)
                 return
             blocks = read_blocks(stream, source.name)
             first = next(blocks, None)
@@ -192,7 +193,7 @@ class _Reader:
         except (ValueError, OverflowError):
             good = [item for item in good if self._can_build(item, source)]
             requests = build_batch([request for _, request in good])
-        return self._admit(LogBatch(requests, source, [line for line, _ in good]))
+        return self._admit(LogBatch(requests, source, np.array([line for line, _ in good])))
 
     def _can_build(self, item: Numbered, source: str) -> bool:
         try:
@@ -208,19 +209,17 @@ class _Reader:
     def _admit(self, batch: LogBatch) -> LogBatch:
         """Check the rows and the uniqueness of their ids; leave out what fails."""
         faults = find_faults(batch)
-        ids = batch.column("id")
-        known = np.flatnonzero(ids.is_valid().to_numpy(zero_copy_only=False))
-        repeated = self._seen_ids.add(hash_strings(ids.drop_null().to_pylist()))
-        for row in known[repeated]:
-            faults.setdefault(int(row), f"duplicate id {ids[int(row)].as_py()!r}")
+        for row in self._ids.add(batch):
+            name = batch.column("id")[int(row)].as_py()
+            faults.setdefault(int(row), f"duplicate id {name[:80]!r}")
         if not faults:
             return batch
         for row in sorted(faults):
-            self._reject(BadLine(faults[row], source=batch.source, line=batch.lines[row]))
+            self._reject(BadLine(faults[row], source=batch.source, line=int(batch.lines[row])))
         keep = np.ones(batch.requests.num_rows, dtype=np.bool_)
         keep[list(faults)] = False
         kept = np.flatnonzero(keep)
-        lines = [batch.lines[int(row)] for row in kept]
+        lines = np.array([batch.lines[int(row)] for row in kept], dtype=np.int64)
         return LogBatch(batch.requests.take(kept), batch.source, lines)
 
     def _reject(self, error: BadLine) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from frugalctl.log.dedupe import HashSet, hash_strings
+from frugalctl.log.dedupe import HashPile, hash_strings
 from frugalctl.log.schema import REQUEST_FIELDS, LogBatch
 from frugalctl.log.times import format_timestamp
 from frugalctl.log.usage import disjoint
@@ -46,7 +46,7 @@ class LogStats:
 def collect_stats(batches: Iterable[LogBatch]) -> LogStats:
     """Count what is in a log."""
     stats = LogStats()
-    sessions = HashSet()
+    sessions = HashPile()
     times_us: list[int] = []
     for batch in batches:
         stats.requests += batch.requests.num_rows
@@ -59,15 +59,12 @@ def collect_stats(batches: Iterable[LogBatch]) -> LogStats:
         sessions.add(hash_strings(known))
         dated = batch.column("timestamp").cast(pa.int64()).drop_null().to_numpy()
         if len(dated):
-            times_us = (
-                [min(*times_us, int(dated.min())), max(*times_us, int(dated.max()))]
-                if (times_us)
-                else [int(dated.min()), int(dated.max())]
-            )
+            times_us += [int(dated.min()), int(dated.max())]
         _count_models(batch, stats)
-    stats.sessions = len(sessions)
+    stats.sessions = sessions.count_distinct()
     if times_us:
-        stats.first, stats.last = (format_timestamp(time) for time in times_us)
+        stats.first = format_timestamp(min(times_us))
+        stats.last = format_timestamp(max(times_us))
     return stats
 
 

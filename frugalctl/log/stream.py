@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
@@ -67,7 +67,7 @@ class Source:
 
 @contextmanager
 def on_disk(paths: Sequence[str]) -> Generator[list[Source]]:
-    """The sources of these paths, with stdin ("-") copied to a temporary file.
+    """The sources of these paths, with stdin ("-") and pipes copied to temporary files.
 
     So every log can be read more than once, by more than one reader, in bounded memory.
 
@@ -77,17 +77,26 @@ def on_disk(paths: Sequence[str]) -> Generator[list[Source]]:
     if list(paths).count(STDIN) > 1:
         raise UsageError("stdin (-) is given twice")
     with ExitStack() as stack:
-        yield [
-            Source(_spool_stdin(stack), "<stdin>") if path == STDIN else Source(path, path)
-            for path in paths
-        ]
+        yield [_settle(path, stack) for path in paths]
 
 
-def _spool_stdin(stack: ExitStack) -> str:
+def _settle(path: str, stack: ExitStack) -> Source:
+    if path == STDIN:
+        return Source(_spool(sys.stdin.buffer, stack), "<stdin>")
+    try:
+        if Path(path).is_fifo():
+            with Path(path).open("rb") as pipe:
+                return Source(_spool(pipe, stack), path)
+    except OSError:
+        pass  # `open_input` says what is wrong
+    return Source(path, path)
+
+
+def _spool(stream: BinaryIO, stack: ExitStack) -> str:
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="frugalctl-"))
-    copy = Path(folder) / "stdin"
+    copy = Path(folder) / "log"
     with copy.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file, BLOCK_BYTES)
+        shutil.copyfileobj(stream, file, BLOCK_BYTES)
     return str(copy)
 
 
@@ -119,11 +128,12 @@ def open_input(source: Source) -> tuple[Readable, str]:
 
 
 def _open_raw(source: Source) -> BufferedReader:
-    file = Path(source.path)
-    if file.is_dir():
-        raise InputError("is a directory", where=source.name, hint="name the files in it")
     try:
-        return file.open("rb")
+        return Path(source.path).open("rb")
+    except IsADirectoryError:
+        raise InputError(
+            "is a directory", where=source.name, hint="name the files in it"
+        ) from None
     except FileNotFoundError:
         raise InputError("no such file", where=source.name) from None
     except OSError as error:
@@ -144,7 +154,7 @@ def read_blocks(stream: Readable, source: str) -> Iterator[Block]:
     line = 1
     pending: list[bytes] = []
     pending_bytes = 0
-    for chunk in _chunks(stream, source, line):
+    for chunk in _chunks(stream, source):
         cut = chunk.rfind(b"\n") + 1
         if cut:
             data = b"".join((*pending, chunk[:cut]))
@@ -166,7 +176,7 @@ def _without_bom(data: bytes, line: int) -> bytes:
     return data.removeprefix(_BOM) if line == 1 else data
 
 
-def _chunks(stream: Readable, source: str, line: int) -> Iterator[bytes]:
+def _chunks(stream: Readable, source: str) -> Iterator[bytes]:
     while True:
         try:
             chunk = stream.read(BLOCK_BYTES)

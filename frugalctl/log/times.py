@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 UNKNOWN_US = -(2**63)
@@ -11,17 +12,22 @@ UNKNOWN_US = -(2**63)
 RELATIVE_BEFORE_US = 946_684_800_000_000
 """2000-01-01. What lies before it counts from the start of a trace and is no date."""
 
-_MILLISECONDS_FROM = 1e11
+MILLISECONDS_FROM = 1e11
+"""Epoch numbers of this size and above are milliseconds."""
+
+_EPOCH_TEXT = re.compile(r"[0-9]{9,16}(\.[0-9]*)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MIN_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-_MAX_US = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+MIN_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+MAX_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+"""The years 1 to 9999."""
 
 
 def parse_timestamp_us(value: str | int | float) -> int:
-    """Microseconds since the epoch from RFC 3339 text or an epoch number.
+    """Microseconds since the epoch from RFC 3339 text or an epoch number, which may be text too.
 
     A number below 1e11 is seconds (until the year 5138), above it milliseconds. Text without
-    an offset is UTC.
+    an offset is UTC; digits beyond the microsecond are dropped. Text of nine digits and more
+    is an epoch number, shorter text of digits alone is a date (20261002).
 
     Raises:
         ValueError: not a time, or outside the years 1 to 9999.
@@ -30,21 +36,26 @@ def parse_timestamp_us(value: str | int | float) -> int:
         return _parse_text_us(value)
     if not math.isfinite(value):
         raise ValueError("the timestamp is not a finite number")
-    scale = 1_000 if abs(value) >= _MILLISECONDS_FROM else 1_000_000
+    scale = 1_000 if abs(value) >= MILLISECONDS_FROM else 1_000_000
     time_us = round(value * scale)
-    if not _MIN_US <= time_us <= _MAX_US:
+    if not MIN_US <= time_us <= MAX_US:
         raise ValueError("the timestamp is outside the years 1 to 9999")
     return time_us
 
 
 def _parse_text_us(value: str) -> int:
+    if _EPOCH_TEXT.fullmatch(value):
+        return parse_timestamp_us(float(value))
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError(f"not a timestamp (RFC 3339 or epoch seconds): {value[:40]!r}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    time_us = (moment - _EPOCH) // timedelta(microseconds=1)
+    if not MIN_US <= time_us <= MAX_US:
+        raise ValueError("the timestamp is outside the years 1 to 9999")
+    return time_us
 
 
 def format_timestamp(time_us: int) -> str:

@@ -22,7 +22,8 @@ from frugalctl.log.schema import USAGE_FIELDS, Usage
 Fields = Mapping[str, Any]
 Tokens = NDArray[np.int64]
 
-_MAX_TOKENS = 2**53
+MAX_TOKENS = 2**53
+"""More than this is no count of tokens, and a double does not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +351,6 @@ def _as_count(value: object, name: str) -> int:
         raise RecordError(f"usage: {name} is not an integer")
     if value < 0:
         raise RecordError(f"usage: {name} is negative")
-    if value > _MAX_TOKENS:
+    if value > MAX_TOKENS:
         raise RecordError(f"usage: {name} is too large")
     return value

@@ -160,12 +160,15 @@ def _name_unpriced(covered: Mask, baseline: Side, calls: ModelCalls) -> pa.Array
     lacking = np.isnan(baseline.cost_usd) & covered
     if not lacking.any() and not np.isnan(calls.cost_usd).any():
         return pa.nulls(len(covered), pa.string())
-    names: list[str | None] = [None] * len(covered)
-    for at in np.flatnonzero(np.isnan(calls.cost_usd))[::-1]:
-        names[int(calls.row[at])] = calls.model[int(at)].as_py() or NO_MODEL
-    for at in np.flatnonzero(lacking):
-        names[int(at)] = baseline.model[int(at)].as_py() or NO_MODEL
+    names = np.full(len(covered), None, dtype=np.object_)
+    later_first = np.flatnonzero(np.isnan(calls.cost_usd) & covered[calls.row])[::-1]
+    names[calls.row[later_first]] = _names(calls.model, later_first)
+    names[lacking] = _names(baseline.model, np.flatnonzero(lacking))
     return pa.array(names, pa.string())
+
+
+def _names(models: pa.Array, at: Integers) -> list[str]:
+    return models.take(pa.array(at)).fill_null(NO_MODEL).to_pylist()
 
 
 def choose_baseline(batches: Iterable[LogBatch]) -> str:

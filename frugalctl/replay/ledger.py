@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from frugalctl.errors import InputError
@@ -122,21 +124,26 @@ def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:
     columns["covered"] = pa.array(batch.covered)
     columns["unpriced"] = batch.unpriced
     columns["usage_estimated"] = pa.array(batch.estimated)
-    columns |= _encode_side("baseline", batch.baseline)
+    columns |= _encode_side("baseline", batch.baseline, batch.covered)
     if batch.recipe is not batch.baseline:
-        columns |= _encode_side("recipe", batch.recipe)
+        columns |= _encode_side("recipe", batch.recipe, batch.covered)
     columns["calls"] = _encode_calls(batch.calls, len(batch))
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _encode_side(name: str, side: Side) -> dict[str, pa.Array]:
-    columns = {f"{name}_model": side.model}
+def _encode_side(name: str, side: Side, covered: Mask) -> dict[str, pa.Array]:
+    """A side's columns, null in the rows that are not covered."""
+    model = side.model
+    if not covered.all():
+        model = pc.if_else(pa.array(covered), model, pa.scalar(None, pa.string()))
+    columns = {f"{name}_model": model}
     for key in TOKEN_CLASSES:
-        columns[f"{name}_{key}_tokens"] = pa.array(side.tokens[key], mask=~side.known)
-    for key in TOKEN_CLASSES:
-        columns[f"{name}_{key}_usd"] = pa.array(side.usd[key], from_pandas=True)
-    for key in ("cost_usd", "latency_ms", "quality"):
-        columns[f"{name}_{key}"] = pa.array(getattr(side, key), from_pandas=True)
+        columns[f"{name}_{key}_tokens"] = pa.array(side.tokens[key], mask=~(side.known & covered))
+    amounts = {f"{key}_usd": side.usd[key] for key in TOKEN_CLASSES} | {
+        key: getattr(side, key) for key in ("cost_usd", "latency_ms", "quality")
+    }
+    for key, amount in amounts.items():
+        columns[f"{name}_{key}"] = pa.array(amount, mask=~covered | np.isnan(amount))
     return columns
 
 
@@ -241,42 +248,55 @@ def open_ledger(path: str) -> tuple[LedgerMeta, Iterator[LedgerBatch]]:
     Raises:
         InputError: missing, not parquet, not a ledger, or of a newer schema.
     """
-    import pyarrow.parquet as pq
-
+    hint = "`frugalctl replay LOG -o run.parquet` writes one"
     try:
-        file = pq.ParquetFile(path)
+        file, packed = _open_parquet(path)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as parquet: {reason}", where=path) from None
-    metadata: Any = file.metadata.metadata or {}
-    packed: bytes | None = metadata.get(_META_KEY)
+        raise InputError(f"is not a ledger: {reason}", where=path, hint=hint) from None
     if packed is None:
-        hint = "`frugalctl replay LOG -o run.parquet` writes one"
         raise InputError("is not a frugalctl ledger", where=path, hint=hint)
-    body = msgspec.json.decode(packed, type=dict[str, Any])
-    version = body.pop("schema_version", None)
-    if version != SCHEMA_VERSION:
+    try:
+        body = msgspec.json.decode(packed, type=dict[str, Any])
+        version = body.pop("schema_version", None)
+        meta = msgspec.convert(body, LedgerMeta) if version == SCHEMA_VERSION else None
+    except msgspec.MsgspecError as error:
+        raise InputError(f"a damaged ledger: {error}", where=path) from None
+    if meta is None:
         raise InputError(
             f"ledger of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
         )
-    return msgspec.convert(body, LedgerMeta), _read_groups(file)
+    return meta, _read_groups(file, path)
 
 
-def _read_groups(file: Any) -> Iterator[LedgerBatch]:
+def _open_parquet(path: str) -> tuple[Any, bytes | None]:
+    """A parquet file, and what it says of the ledger in it."""
+    import pyarrow.parquet as pq
+
+    file: Any = pq.ParquetFile(path)
+    metadata: Any = file.metadata.metadata or {}
+    return file, metadata.get(_META_KEY)
+
+
+def _read_groups(file: Any, path: str) -> Iterator[LedgerBatch]:
     for group in range(file.num_row_groups):
-        for batch in file.read_row_group(group).combine_chunks().to_batches():
-            yield decode_batch(batch)
+        try:
+            batches = file.read_row_group(group).combine_chunks().to_batches()
+            decoded = [decode_batch(batch) for batch in batches]
+        except (OSError, KeyError, pa.ArrowException) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"a damaged ledger: {reason}", where=path) from None
+        yield from decoded
 
 
 def is_ledger(path: str) -> bool:
-    """Whether the file is a parquet ledger, and not a log."""
+    """Whether the file is a parquet ledger, of whatever schema, and not a log."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - "-" and odd paths are simply no ledger
+        with Path(path).open("rb") as file:
             if file.read(4) != b"PAR1":
                 return False
-        open_ledger(path)
-    except (OSError, InputError):
+        return _open_parquet(path)[1] is not None
+    except (OSError, pa.ArrowException):
         return False
-    return True

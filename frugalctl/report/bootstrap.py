@@ -26,7 +26,7 @@ class Clusters:
 
     def __init__(self) -> None:
         self._of_session: dict[str, int] = {}
-        self._taken = 0
+        self._taken = self._alone = 0
 
     def assign(self, sessions: pa.Array) -> NDArray[np.int64]:
         """Cluster numbers in [0, MAX_CLUSTERS) for a batch of sessions (null: no session)."""
@@ -38,23 +38,24 @@ class Clusters:
         clusters = np.empty(len(sessions), dtype=np.int64)
         clusters[~missing] = known[encoded.indices.drop_null().to_numpy(zero_copy_only=False)]
         alone = int(missing.sum())
-        clusters[missing] = (self._taken + np.arange(alone)) % MAX_CLUSTERS
-        self._taken += alone
+        # from the other end, so that it does not matter how the log is cut into batches
+        clusters[missing] = MAX_CLUSTERS - 1 - (self._alone + np.arange(alone)) % MAX_CLUSTERS
+        self._alone += alone
         return clusters
 
     def _of_names(self, names: list[str]) -> NDArray[np.int64]:
-        found = list(map(self._of_session.get, names))
-        for at, cluster in enumerate(found):
-            if cluster is None:
-                found[at] = self._add(names[at])
-        return np.array(found, dtype=np.int64)
-
-    def _add(self, session: str) -> int:
-        if self._taken >= MAX_CLUSTERS:
-            return zlib.crc32(session.encode()) % MAX_CLUSTERS
-        self._of_session[session] = self._taken
-        self._taken += 1
-        return self._taken - 1
+        known = self._of_session
+        for name in names if self._taken < MAX_CLUSTERS else ():
+            if name not in known and self._taken < MAX_CLUSTERS:
+                known[name] = self._taken
+                self._taken += 1
+        return np.array(
+            [
+                zlib.crc32(name.encode()) % MAX_CLUSTERS if cluster is None else cluster
+                for name, cluster in zip(names, map(known.get, names), strict=True)
+            ],
+            dtype=np.int64,
+        )
 
 
 class ClusterSums:
@@ -81,7 +82,8 @@ def bootstrap_means(
 
     Args:
         groups: the quantities, in the same clusters.
-        seed: of the draws.
+        seed: of the draws, which do not depend on the order of the requests (up to
+            `MAX_CLUSTERS` clusters: beyond, the order decides which sessions share one).
         replicates: number of draws.
 
     Returns:
@@ -92,6 +94,8 @@ def bootstrap_means(
         return [None for _ in groups]
     sums = np.stack([group.sums[used] for group in groups], axis=1)
     counts = np.stack([group.counts[used] for group in groups], axis=1)
+    order = np.lexsort(np.concatenate((np.round(sums, 9), counts), axis=1).T)
+    sums, counts = sums[order], counts[order]
     rng = np.random.default_rng(seed)
     means = np.empty((replicates, len(groups)))
     with np.errstate(invalid="ignore"):

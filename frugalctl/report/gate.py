@@ -79,7 +79,7 @@ def parse_gate(text: str) -> Gate:
     """Parse an expression.
 
     Raises:
-        UsageError: it is not of the grammar, or a percentage has no sign.
+        UsageError: it is not of the grammar, a percentage has no sign, or is of a `delta`.
     """
     found = _EXPRESSION.fullmatch(text)
     if not found:
@@ -91,12 +91,17 @@ def parse_gate(text: str) -> Gate:
             hint=f"write '{found['metric']} {found['operator']} +{found['number']}%'",
         )
     metric = found["metric"].strip()
+    if percent and metric.startswith("delta."):
+        raise UsageError(
+            f"{metric} is a change already and takes no percentage: {text!r}",
+            hint="delta.cost_pct is in percent: 'delta.cost_pct > 5'",
+        )
     return Gate(
         text=text,
         metric=metric,
         operator=found["operator"],
         value=float(sign + found["number"]),
-        relative=bool(sign) and (percent or not metric.startswith("delta.")),
+        relative=bool(sign) and not metric.startswith("delta."),
         percent=percent,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,15 @@ PICOS = 1e12
 """Pico-dollars in a dollar; a token at the lowest known price costs thousands of them."""
 
 _DAY = np.timedelta64(1, "D")
+_EXACT = 2.0**53
 
 
 def to_picos(cost_usd: Floats) -> int:
     """The sum of known costs, in whole pico-dollars: exact, and the same in any order."""
-    return int(np.rint(cost_usd * PICOS).astype(np.int64).sum())
+    picos = np.rint(cost_usd * PICOS)
+    if picos.sum() < _EXACT:
+        return int(picos.astype(np.int64).sum())
+    return sum(map(int, picos.tolist()))
 
 
 def to_usd(picos: int) -> float:
@@ -115,7 +120,7 @@ class GroupTotals:
         size = len(key.names) + 1
         requests = np.bincount(codes, minlength=size)
         sums, counts = (
-            {name: np.bincount(codes, weights=value, minlength=size) for name, value in of.items()}
+            {name: sum_by(codes, value, size) for name, value in of.items()}
             for of in (amounts.columns, amounts.known)
         )
         for code, name in enumerate(key.names, start=1):
@@ -132,6 +137,15 @@ class GroupTotals:
     def summaries(self) -> tuple[GroupSummary, ...]:
         """The groups by name."""
         return tuple(_summary(name, self._totals[name]) for name in sorted(self._totals))
+
+
+def sum_by(codes: NDArray[np.int64], values: Floats, size: int) -> NDArray[Any]:
+    """The sum for each code; whole numbers add up exactly."""
+    if values.sum() < _EXACT:
+        return np.bincount(codes, weights=values, minlength=size)
+    sums = np.zeros(size, dtype=object)
+    np.add.at(sums, codes, np.array([int(value) for value in values.tolist()], dtype=object))
+    return sums
 
 
 def _summary(name: str, total: _Total) -> GroupSummary:

@@ -26,7 +26,7 @@ def load_report(path: str) -> Body:
         raise InputError("no such file", where=path) from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", where=path) from None
     if not isinstance(body, dict) or "schema_version" not in body or "recipe" not in body:
         hint = "`frugalctl replay LOG --format json` writes one"
@@ -37,6 +37,10 @@ def load_report(path: str) -> Body:
         raise InputError(
             f"report of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
         )
+    try:
+        list_metrics(found)
+    except (AttributeError, TypeError, ValueError):
+        raise InputError("a report, but not in the form that we write", where=path) from None
     return found
 
 

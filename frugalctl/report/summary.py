@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import frugalctl
-from frugalctl.log.dedupe import HashSet, hash_strings
+from frugalctl.log.dedupe import HashPile, hash_strings
 from frugalctl.log.times import RELATIVE_BEFORE_US, format_timestamp
 from frugalctl.prices import TOKEN_CLASSES
+from frugalctl.replay.engine import NO_MODEL
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, Mask, Side
 from frugalctl.report.bootstrap import Clusters, ClusterSums, bootstrap_means
 from frugalctl.report.distribution import Distribution, Mean
-from frugalctl.report.groups import Amounts, GroupTotals, Key, to_picos, to_usd
+from frugalctl.report.groups import PICOS, Amounts, GroupTotals, Key, sum_by, to_picos, to_usd
 from frugalctl.report.model import (
     Delta,
     Latency,
@@ -90,7 +91,7 @@ class _Totals:
         self.paired = ClusterSums()
         self.quality_change = Mean()
         self.latency_change = Mean()
-        self.sessions = HashSet()
+        self.sessions = HashPile()
         self.clusters = Clusters()
         self.calls: dict[str, list[int]] = {}
         self.groups = {name: GroupTotals() for name in ("task", "day", "tenant")}
@@ -148,17 +149,18 @@ class _Totals:
     def _add_calls(self, batch: LedgerBatch, priced: Mask) -> None:
         covered = batch.covered[batch.calls.row]
         encoded = batch.calls.model.dictionary_encode()
-        names = [*encoded.dictionary.to_pylist(), None]
+        names = [*encoded.dictionary.to_pylist(), NO_MODEL]
         codes = encoded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
         paid = covered & priced[batch.calls.row]
-        for code, name in enumerate(names):
-            mine = codes == code
-            if not mine.any():
-                continue
-            entry = self.calls.setdefault(name or "(no model)", [0, 0, 0])
-            entry[0] += int(np.count_nonzero(mine & covered))
-            entry[1] += to_picos(batch.calls.cost_usd[mine & paid])
-            entry[2] += int(np.count_nonzero(mine & paid))
+        picos = np.rint(batch.calls.cost_usd[paid] * PICOS)
+        made = np.bincount(codes[covered], minlength=len(names))
+        billed = np.bincount(codes[paid], minlength=len(names))
+        cost = sum_by(codes[paid], picos, len(names))
+        for code in np.flatnonzero(made):
+            entry = self.calls.setdefault(names[code], [0, 0, 0])
+            entry[0] += int(made[code])
+            entry[1] += int(cost[code])
+            entry[2] += int(billed[code])
 
     def report(self, meta: LedgerMeta, seed: int) -> Report:
         same = self.recipe is self.baseline
@@ -171,7 +173,7 @@ class _Totals:
         baseline = self._side(meta.baseline, self.baseline, intervals[0])
         recipe = self._side(meta.recipe, self.recipe, intervals[0 if same else 1])
         delta = self._delta(baseline, recipe, None if same else intervals[2])
-        saved = None if delta.cost_usd is None else -delta.cost_usd
+        saved = None if delta.cost_usd is None else 0.0 - delta.cost_usd
         return Report(
             frugalctl_version=frugalctl.__version__,
             origin=Origin(
@@ -196,7 +198,7 @@ class _Totals:
         ranked = sorted(self.unpriced.items(), key=lambda item: (-item[1], item[0]))
         return LogSummary(
             requests=self.requests,
-            sessions=len(self.sessions),
+            sessions=self.sessions.count_distinct(),
             priced=self.priced,
             unpriced=dict(ranked),
             estimated_usage=self.estimated,

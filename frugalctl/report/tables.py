@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNKNOWN = "unknown"
+_MARKDOWN = re.compile(r"[\\`*\[\]|]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,19 @@ def _markdown(table: Table) -> str:
     lines = [table.headers, tuple(rules), *table.rows]
     body = "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
     notes = "".join(f"\n\n{_markdown_cell(note)}" for note in table.notes)
-    return f"### {table.title}\n\n{body}{notes}\n"
+    return f"### {_markdown_cell(table.title)}\n\n{body}{notes}\n"
 
 
 def _markdown_cell(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return " ".join(escaped.split())
+    shown = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKDOWN.sub(r"\\\g<0>", shown)
+
+
+def printable(text: str) -> str:
+    """Text from a log or a file name without control characters, which terminals obey."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def render_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -65,10 +75,12 @@ def render_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def format_usd(value: float | None, *, sign: bool = False) -> str:
-    """Dollars: to the cent from $100, to 4 places from $1, else to 6."""
+    """Dollars: to the cent from $100, to 4 places from $1, else to 6, or 2 digits that count."""
     if value is None:
         return UNKNOWN
     digits = 2 if abs(value) >= 100 else 4 if abs(value) >= 1 else 6
+    if 1e-12 <= abs(value) < 1e-4:
+        digits = max(digits, 1 - math.floor(math.log10(abs(value))))
     mark = "-" if value < 0 else "+" if sign and value > 0 else ""
     return f"{mark}${abs(value):,.{digits}f}"
 
@@ -77,12 +89,12 @@ def format_number(value: float | None, digits: int = 0, *, sign: bool = False) -
     """A number with thousands separated."""
     if value is None:
         return UNKNOWN
-    return f"{value:{'+' if sign else ''},.{digits}f}"
+    return f"{value:{'+' if sign else ''}z,.{digits}f}"
 
 
 def format_percent(value: float | None) -> str:
     """A signed percentage."""
-    return UNKNOWN if value is None else f"{value:+.1f} %"
+    return UNKNOWN if value is None else f"{value:+z.1f} %"
 
 
 def format_interval(

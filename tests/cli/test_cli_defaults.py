@@ -1,0 +1,106 @@
+import json
+
+import pytest
+from cli_cases import complain_lines, run, write_log
+
+BOOK = 0.00586125  # 30 requests of row(), by the price book
+LOG = 7.5
+
+
+@pytest.fixture
+def log(tmp_path):
+    return write_log(tmp_path / "log.jsonl")
+
+
+def cost(result):
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)["recipe"]["cost_usd"]
+
+
+def test_flag_before_variable_before_file_before_default(tmp_path, log):
+    arguments = ("replay", log, "--json")
+    assert cost(run(*arguments, cwd=tmp_path)) == pytest.approx(BOOK)
+    (tmp_path / "pyproject.toml").write_text('[tool.frugalctl.replay]\nprices = "log"\n')
+    assert cost(run(*arguments, cwd=tmp_path)) == LOG
+    (tmp_path / "frugalctl.toml").write_text('[replay]\nprices = "book"\n')
+    assert cost(run(*arguments, cwd=tmp_path)) == pytest.approx(BOOK)
+    assert cost(run(*arguments, cwd=tmp_path, FRUGALCTL_REPLAY_PRICES="log")) == LOG
+    flag = (*arguments, "--prices", "book")
+    found = run(*flag, cwd=tmp_path, FRUGALCTL_REPLAY_PRICES="log")
+    assert cost(found) == pytest.approx(BOOK)
+
+
+def test_a_pyproject_of_others_is_left_alone(tmp_path, log):
+    (tmp_path / "pyproject.toml").write_text("[tool.black]\nline-length = 1\n")
+    assert run("replay", log, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('[replay]\npricse = "log"', "unknown key 'replay.pricse'", "did you mean 'prices'?"),
+        ('[replya]\nprices = "log"', "unknown key 'replya'", "did you mean 'replay'?"),
+        ("[log.convrt]", "unknown key 'log.convrt'", "did you mean 'convert'?"),
+        ('prices = "log"', "prices is a command", "write [prices]"),
+        ("[replay]\nlogs = ['a']", "unknown key 'replay.logs'", None),
+        ("[replay]\nseed = [1]", "replay.seed takes one value", None),
+        ("[check]\nfail-if = 'a < 1'", "check.fail-if takes a list", None),
+        ("[replay.seed]", "replay.seed is an option, not a table", None),
+        ("[replay", "not TOML", None),
+        (b"\xff", "not TOML", None),
+    ],
+)
+def test_errors_of_the_file_name_the_key_and_the_nearest_one(tmp_path, log, text, message, hint):
+    content = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "frugalctl.toml").write_bytes(content)
+    result = run("replay", log, cwd=tmp_path)
+    lines = complain_lines(result)
+    assert result.returncode == 2
+    assert lines[0].startswith(f"frugalctl: frugalctl.toml: {message}")
+    assert hint is None or lines[1] == f"  hint: {hint}"
+
+
+def test_keys_may_have_dashes_or_underscores(tmp_path, log):
+    for key in ("as-of", "as_of"):
+        (tmp_path / "frugalctl.toml").write_text(f'[replay]\n{key} = "2026-10-01"\n')
+        found = run("replay", log, "--json", cwd=tmp_path)
+        assert json.loads(found.stdout)["origin"]["as_of"] == "2026-10-01"
+
+
+def test_gates_from_the_file(tmp_path, log):
+    (tmp_path / "frugalctl.toml").write_text("[check]\nfail-if = ['quality < 0.9']\n")
+    assert run("check", log, cwd=tmp_path).returncode == 1
+    assert run("check", log, "--fail-if", "quality < 0.1", cwd=tmp_path).returncode == 0
+
+
+def test_bad_values_say_where_they_come_from(tmp_path, log):
+    variable = run("replay", log, cwd=tmp_path, FRUGALCTL_REPLAY_FORMAT="pdf")
+    assert "FRUGALCTL_REPLAY_FORMAT" in complain_lines(variable)[0]
+    (tmp_path / "frugalctl.toml").write_text('[replay]\nprices = "free"\n')
+    file = run("replay", log, cwd=tmp_path)
+    assert complain_lines(file)[0].endswith("(from the configuration file)")
+    assert (variable.returncode, file.returncode) == (2, 2)
+
+
+@pytest.mark.parametrize("default", ['format = "csv"', "json = true"])
+@pytest.mark.parametrize(
+    ("flags", "start"),
+    [
+        (("--json",), "{"),
+        (("--format", "markdown"), "###"),
+        (("-o", "out.md"), "###"),
+    ],
+)
+def test_a_format_on_the_command_line_wins(tmp_path, log, default, flags, start):
+    (tmp_path / "frugalctl.toml").write_text(f"[replay]\n{default}\n")
+    result = run("replay", log, *flags, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    written = tmp_path / "out.md"
+    text = written.read_text() if written.exists() else result.stdout.decode()
+    assert text.startswith(start)
+
+
+def test_a_format_from_the_variable(log):
+    result = run("replay", log, FRUGALCTL_REPLAY_FORMAT="csv")
+    assert result.stdout.startswith(b"metric,value\n")
+    assert run("replay", log, FRUGALCTL_REPLAY_JSON="1").stdout.startswith(b"{")
