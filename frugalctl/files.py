@@ -16,12 +16,16 @@ def replacing(target: str) -> Generator[Path]:
     """A temporary file beside the target, which takes its place if the block succeeds.
 
     The temporary file is made on entry, so that an unwritable target fails before the work.
-    On any error, an interrupt included, it is removed and the target is left as it was.
+    On any error, an interrupt included, it is removed and the target is left as it was. A link is
+    followed; a device or a pipe is written directly.
 
     Raises:
         OutputError: the target is a directory, or its folder cannot be written.
     """
-    path = Path(target)
+    if _is_special(Path(target)):
+        yield Path(target)
+        return
+    path = _follow(target)
     temporary = _make_temporary(path)
     try:
         yield temporary
@@ -39,7 +43,18 @@ def check_writable(target: str) -> None:
     Raises:
         OutputError: the target is a directory, or its folder cannot be written.
     """
-    _make_temporary(Path(target)).unlink()
+    if not _is_special(Path(target)):
+        _make_temporary(_follow(target)).unlink()
+
+
+def _follow(target: str) -> Path:
+    path = Path(target)
+    return path.resolve() if path.is_symlink() else path
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a device or a pipe, which nothing may take the place of."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _make_temporary(path: Path) -> Path:

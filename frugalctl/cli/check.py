@@ -61,6 +61,8 @@ def check(
       frugalctl check log.jsonl --baseline base.json --fail-if 'cost_usd > +5%'
       --fail-if 'quality < 0.8' --fail-if 'latency_ms.p95 > 900'
     """
+    from frugalctl.cli.console import note
+    from frugalctl.report.diff import warn_population
     from frugalctl.report.gate import judge, parse_gate
     from frugalctl.report.metrics import load_report
 
@@ -72,6 +74,10 @@ def check(
     base_body = load_report(baseline) if baseline else None
     options = make_options(recipe, baseline_model, prices, as_of, model, on_error)
     head = _summarise(logs, options, seed)
+    if base_body and any(gate.relative for gate in gates):
+        warning = warn_population(base_body, head)
+        if warning:
+            note(warning)
     verdicts = [judge(gate, head, base_body) for gate in gates]
     _print_verdicts(verdicts, chosen, output)
     failed = [verdict.gate.text for verdict in verdicts if verdict.failed]

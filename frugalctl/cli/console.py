@@ -15,6 +15,8 @@ from frugalctl.errors import EXIT_BROKEN_PIPE, OutputError
 from frugalctl.files import replacing
 from frugalctl.report.tables import Table, printable, render_csv, render_markdown
 
+_UNFOLDED = 10_000
+
 
 @dataclass(slots=True)
 class Verbosity:
@@ -105,8 +107,9 @@ def render_tables(tables: Sequence[Table], output: str | None) -> str:
 
 
 def _plain_width() -> int:
+    """The width of text that goes to a file or a pipe: as asked for, else nothing is folded."""
     columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdigit() and int(columns) > 0 else 100
+    return int(columns) if columns.isdigit() and int(columns) > 0 else _UNFOLDED
 
 
 def _print_table(console: Any, table: Table) -> None:

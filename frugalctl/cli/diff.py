@@ -14,6 +14,7 @@ from frugalctl.files import check_writable
 def diff(
     base: Annotated[str, typer.Argument(metavar="BASE", help="The old report (JSON).")],
     head: Annotated[str, typer.Argument(metavar="HEAD", help="The new report (JSON).")],
+    groups: Annotated[bool, typer.Option("--all", help="By task and tenant too.")] = False,
     chosen_format: FormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -25,13 +26,17 @@ def diff(
 
       frugalctl diff base.json head.json
     """
-    from frugalctl.cli.console import print_rows
-    from frugalctl.report.diff import compare_reports, lay_out_changes
+    from frugalctl.cli.console import note, print_rows
+    from frugalctl.report.diff import compare_reports, lay_out_changes, warn_population
     from frugalctl.report.metrics import load_report
 
     chosen: Format = choose_format(chosen_format, as_json, output)
     if output not in (None, "-"):
         check_writable(output)
-    changes = compare_reports(load_report(base), load_report(head))
+    old, new = load_report(base), load_report(head)
+    warning = warn_population(old, new)
+    if warning:
+        note(warning)
+    changes = compare_reports(old, new, groups=groups)
     table = lay_out_changes(changes, base, head)
     print_rows(table, [asdict(change) for change in changes], chosen, output)

@@ -45,7 +45,6 @@ _FORMAT_OF = {
 }
 
 
-
 def _give_way(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
     """Drop a format from the environment or a file where the command line says another."""
 

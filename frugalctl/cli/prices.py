@@ -192,6 +192,7 @@ def diff(
     if unexplained:
         found = [one for one in found if one.explanation == UNEXPLAINED]
     columns = ("peer", "model", "condition", "price", "ours>", "theirs>", "why")
+    reasons = list(dict.fromkeys(one.explanation for one in found))
     rows = [
         (
             one.peer,
@@ -200,14 +201,15 @@ def diff(
             one.dimension,
             _plain(one.ours),
             _plain(one.theirs),
-            one.explanation,
+            f"[{reasons.index(one.explanation) + 1}]",
         )
         for one in found
     ]
+    notes = (_PER_MTOK, *(f"[{at}] {reason}" for at, reason in enumerate(reasons, start=1)))
     open_ones = sum(one.explanation == UNEXPLAINED for one in found)
     title = f"{len(found)} differences, {open_ones} unexplained, price book {book.book_id}"
     records = [{name: _to_json(cell) for name, cell in asdict(one).items()} for one in found]
-    print_rows(Table(title, columns, tuple(rows), (_PER_MTOK,)), records, chosen, output)
+    print_rows(Table(title, columns, tuple(rows), notes), records, chosen, output)
 
 
 def _split_tokens(

@@ -167,13 +167,16 @@ def tell_notes(notes: ReadNotes) -> None:
 
 
 def _suggest(result: Report) -> None:
+    from frugalctl.replay.engine import NO_MODEL
+
     if result.log.uncovered == result.log.requests:
         note(
             f"no request has all the outcomes needed (baseline {result.baseline.name}, recipe "
             f"{result.recipe.name}); `frugalctl log stats` lists the models of the log"
         )
     if result.log.unpriced and result.origin.prices == "book":
-        note(
-            "some models have no price in the book; `--prices log` takes the log's own cost_usd, "
-            "`frugalctl prices show MODEL` says what is known"
-        )
+        name = next(iter(result.log.unpriced))
+        if name == NO_MODEL:
+            note("requests that name no model have no price; `--model MODEL` says which was meant")
+        else:
+            note(f"{name} has no price in the book; `--prices log` takes the log's own cost_usd")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from frugalctl.log.schema import OUTCOME, REQUEST_FIELDS, USAGE, Outcome, Request, Usage
+from frugalctl.log.schema import (
+    OUTCOME,
+    REQUEST_FIELDS,
+    USAGE,
+    USAGE_FIELDS,
+    Outcome,
+    Request,
+    Usage,
+)
 from frugalctl.log.times import parse_timestamp_us
 
-_Row = Callable[[Any], tuple[Any, ...]]
-
-_read_request: _Row = attrgetter(*REQUEST_FIELDS)
-_read_outcome: _Row = attrgetter(*(field.name for field in OUTCOME))
-_read_usage: _Row = attrgetter(*(field.name for field in USAGE))
-_NO_USAGE = (None,) * len(USAGE)
+_NO_USAGE = SimpleNamespace(**dict.fromkeys(USAGE_FIELDS))
 
 
 def build_batch(requests: Sequence[Request]) -> pa.RecordBatch:
@@ -28,8 +32,7 @@ def build_batch(requests: Sequence[Request]) -> pa.RecordBatch:
         ValueError: a timestamp that is none.
         OverflowError: an integer outside 64 bits.
     """
-    rows = [_read_request(request) for request in requests]
-    columns = dict(zip(REQUEST_FIELDS, _transpose(rows, len(REQUEST_FIELDS)), strict=True))
+    columns = {name: _pick(name, requests) for name in REQUEST_FIELDS}
     columns["timestamp"] = [_timestamp(value) for value in columns["timestamp"]]
     for name in ("messages", "tools"):
         columns[name] = [_json_text(value) for value in columns[name]]
@@ -40,11 +43,12 @@ def build_batch(requests: Sequence[Request]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=list(REQUEST_FIELDS))
 
 
-def _transpose(rows: list[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
+def _pick(name: str, items: Sequence[Any]) -> list[Any]:
+    # Whole columns at once: a tuple a row would keep the garbage collector busy.
+    return list(map(attrgetter(name), items))
 
 
-def _build_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _build_column(values: list[Any], kind: pa.DataType) -> pa.Array:
     if kind == USAGE:
         return _build_usage(values)
     if kind == REQUEST_FIELDS["outcomes"]:
@@ -52,24 +56,21 @@ def _build_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _build_usage(usages: Sequence[Usage | None]) -> pa.StructArray:
-    rows = [_NO_USAGE if usage is None else _read_usage(usage) for usage in usages]
-    children = [pa.array(column, pa.int64()) for column in _transpose(rows, len(USAGE))]
+def _build_usage(usages: list[Usage | None]) -> pa.StructArray:
+    known = [usage or _NO_USAGE for usage in usages]
+    children = [pa.array(_pick(name, known), pa.int64()) for name in USAGE_FIELDS]
     mask = pa.array([usage is None for usage in usages], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(USAGE), mask=mask)
 
 
-def _build_outcomes(lists: Sequence[list[Outcome] | None]) -> pa.ListArray:
-    rows = [_read_outcome(outcome) for outcomes in lists for outcome in outcomes or ()]
-    columns = _transpose(rows, len(OUTCOME))
-    children = [
-        _build_column(column, field.type) for column, field in zip(columns, OUTCOME, strict=True)
-    ]
-    flat = pa.StructArray.from_arrays(children, fields=list(OUTCOME))
+def _build_outcomes(lists: list[list[Outcome] | None]) -> pa.ListArray:
+    flat = [outcome for outcomes in lists for outcome in outcomes or ()]
+    children = [_build_column(_pick(field.name, flat), field.type) for field in OUTCOME]
+    struct = pa.StructArray.from_arrays(children, fields=list(OUTCOME))
     lengths = [len(outcomes or ()) for outcomes in lists]
     offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int32))
     mask = pa.array([outcomes is None for outcomes in lists], pa.bool_())
-    return pa.ListArray.from_arrays(offsets, flat, mask=mask)
+    return pa.ListArray.from_arrays(offsets, struct, mask=mask)
 
 
 def _timestamp(value: str | int | float | None) -> int | None:

@@ -17,6 +17,8 @@ Mask = NDArray[np.bool_]
 Faults = dict[int, str]
 
 _NOT_NEGATIVE = ("latency_ms", "ttft_ms", "cost_usd")
+_LIMITS = {"cost_usd": 1e9, "latency_ms": 1e12, "ttft_ms": 1e12}
+"""No call costs, or lasts, as much; sums stay far from overflow."""
 _FINITE = (*_NOT_NEGATIVE, "quality", "confidence")
 
 
@@ -100,6 +102,8 @@ def _check_number(name: str, column: pa.Array, report: Any) -> None:
         report(known & ~finite, f"{name} is not a finite number")
     if name in _NOT_NEGATIVE and (values < 0).any():
         report(known & (values < 0), f"{name} is negative")
+    if name in _LIMITS and (values > _LIMITS[name]).any():
+        report(known & (values > _LIMITS[name]), f"{name} is beyond {_LIMITS[name]:,.0f}")
     if name == "quality" and ((values < 0) | (values > 1)).any():
         report(known & ((values < 0) | (values > 1)), "quality is outside [0, 1]")
 

@@ -104,6 +104,7 @@ def read_columnar(
     Raises:
         NotColumnar: at the first batch that is not plainly canonical; the batches before it
             stand.
+        KeyboardInterrupt: Ctrl-C while DuckDB works.
     """
     import duckdb
 
@@ -121,6 +122,11 @@ def read_columnar(
                 row += requests.num_rows
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise NotColumnar(str(error)) from None
+    except RuntimeError as error:
+        # DuckDB takes the signal of Ctrl-C for itself and says so in an error of its own.
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _query(source: Source, compression: str, names: list[str]) -> str:
@@ -258,9 +264,11 @@ def _parse_times(column: Any) -> pa.Array:
     if pc.all(pc.match_substring_regex(column, _EPOCH_NUMBER)).as_py():
         values = column.cast(pa.float64())
         scale = pc.if_else(pc.greater(values, MILLISECONDS_FROM), 1e3, 1e6)
-        return pc.round(pc.multiply(values, scale), round_mode="half_to_even").cast(
-            pa.int64()
-        ).cast(TIMESTAMP)
+        return (
+            pc.round(pc.multiply(values, scale), round_mode="half_to_even")
+            .cast(pa.int64())
+            .cast(TIMESTAMP)
+        )
     exact = column.cast(pa.timestamp("ns", tz="UTC"))
     return pc.floor_temporal(exact, unit="microsecond").cast(TIMESTAMP)
 

@@ -28,9 +28,7 @@ def decode_leniently(line: bytes) -> Request:
     """
     parts = _decode_parts(line)
     record = json.loads(line, parse_int=_parse_int)
-    fields = {
-        name: _fit(record[name], kind) for name, kind in _KINDS.items() if name in record
-    }
+    fields = {name: _fit(record[name], kind) for name, kind in _KINDS.items() if name in record}
     request = msgspec.convert(fields, Request)
     request.messages = parts.get("messages", NO_JSON)
     request.tools = parts.get("tools", NO_JSON)
@@ -47,8 +45,9 @@ def _fit(value: Any, kind: pa.DataType) -> Any:
         if not isinstance(value, dict):
             return value
         given = cast("dict[str, Any]", value)
-        return {field.name: _fit(given[field.name], field.type) for field in kind
-                if field.name in given}
+        return {
+            field.name: _fit(given[field.name], field.type) for field in kind if field.name in given
+        }
     if isinstance(kind, pa.ListType):
         if not isinstance(value, list):
             return value

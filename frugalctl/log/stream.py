@@ -131,9 +131,7 @@ def _open_raw(source: Source) -> BufferedReader:
     try:
         return Path(source.path).open("rb")
     except IsADirectoryError:
-        raise InputError(
-            "is a directory", where=source.name, hint="name the files in it"
-        ) from None
+        raise InputError("is a directory", where=source.name, hint="name the files in it") from None
     except FileNotFoundError:
         raise InputError("no such file", where=source.name) from None
     except OSError as error:

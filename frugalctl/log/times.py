@@ -44,7 +44,7 @@ def parse_timestamp_us(value: str | int | float) -> int:
 
 
 def _parse_text_us(value: str) -> int:
-    if _EPOCH_TEXT.fullmatch(value):
+    if value[4:5] != "-" and _EPOCH_TEXT.fullmatch(value):
         return parse_timestamp_us(float(value))
     try:
         moment = datetime.fromisoformat(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 import pyarrow as pa
@@ -44,14 +45,36 @@ class Setup:
 
 
 def replay(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LedgerBatch]:
-    """Replay a log, batch by batch."""
+    """Replay a log, batch by batch.
+
+    Raises:
+        UsageError: at the end, if the log has no answer at all of a model that is needed.
+    """
+    missing = set(setup.recipe.cascade.models if setup.recipe.cascade else ())
+    if setup.baseline != OBSERVED:
+        missing.add(setup.baseline)
+    seen: set[str] = set()
     for batch in batches:
-        yield replay_batch(batch, setup)
+        answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
+        if missing:
+            seen.update(answers.side.model.unique().drop_null().to_pylist())
+            missing -= seen
+        yield replay_batch(batch, answers, setup)
+    if missing:
+        _refuse_models(sorted(missing), seen)
 
 
-def replay_batch(batch: LogBatch, setup: Setup) -> LedgerBatch:
-    """Replay one batch of requests."""
-    answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
+def _refuse_models(missing: list[str], seen: set[str]) -> None:
+    near = [match for name in missing for match in get_close_matches(name, seen, n=1, cutoff=0.4)]
+    known = ", ".join(sorted(seen)[:12])
+    raise UsageError(
+        f"the log has no answer of {', '.join(missing)}",
+        hint=f"did you mean {', '.join(near)}?" if near else f"it has {known or 'no outcomes'}",
+    )
+
+
+def replay_batch(batch: LogBatch, answers: Answers, setup: Setup) -> LedgerBatch:
+    """Replay one batch of requests, whose answers are known and priced."""
     chosen = _choose_baseline_answers(answers, setup)
     covered = chosen >= 0
     baseline = _take(answers, chosen)

@@ -9,6 +9,8 @@ from frugalctl.report.tables import Table, format_number, format_percent, format
 
 _ALWAYS = ("recipe.cost_usd", "recipe.quality.mean", "recipe.latency_ms.mean")
 _LEFT_OUT = ("baseline.", "delta.", "days.")
+_GROUPS = ("tasks.", "tenants.")
+_POPULATION = ("log.requests", "log.priced", "log.uncovered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,35 @@ class Change:
     percent: float | None
 
 
-def compare_reports(base: Body, head: Body) -> list[Change]:
-    """The metrics of the recipe, by model, task, tenant and token class, that differ.
+def warn_population(base: Body, head: Body) -> str | None:
+    """A sentence, if the two reports are not about the same requests."""
+    old, new = list_metrics(base), list_metrics(head)
+    counts = [
+        f"{path.removeprefix('log.')} {format_metric(path, old.get(path))} -> "
+        f"{format_metric(path, new.get(path))}"
+        for path in _POPULATION
+        if old.get(path) != new.get(path)
+    ]
+    if not counts:
+        return None
+    return (
+        f"the reports cover different requests ({', '.join(counts)}): totals are not like for like"
+    )
+
+
+def compare_reports(base: Body, head: Body, *, groups: bool = False) -> list[Change]:
+    """The metrics of the recipe, by model and token class, that differ.
 
     Cost, quality and mean latency are there even where they are equal.
+
+    Args:
+        base: the old report.
+        head: the new one.
+        groups: also by task and tenant.
     """
     old, new = list_metrics(base), list_metrics(head)
-    paths = [path for path in (*new, *(p for p in old if p not in new)) if _shown(path)]
+    left_out = _LEFT_OUT if groups else _LEFT_OUT + _GROUPS
+    paths = [path for path in _merge(list(old), list(new)) if not path.startswith(left_out)]
     return [
         _change(path, old.get(path), new.get(path))
         for path in paths
@@ -44,8 +68,13 @@ def compare_reports(base: Body, head: Body) -> list[Change]:
     ]
 
 
-def _shown(path: str) -> bool:
-    return not path.startswith(_LEFT_OUT)
+def _merge(old: list[str], new: list[str]) -> list[str]:
+    """The new paths in their order; each old one that is gone behind its section's others."""
+    gone = [path for path in old if path not in new]
+    sections = dict.fromkeys(path.split(".", 1)[0] for path in (*new, *gone))
+    return [
+        path for section in sections for path in (*new, *gone) if path.split(".", 1)[0] == section
+    ]
 
 
 def _change(path: str, base: float | None, head: float | None) -> Change:

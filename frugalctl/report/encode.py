@@ -36,7 +36,12 @@ def encode_report(report: Report) -> dict[str, Any]:
             "latency_ms_mean": _rounded(delta.latency_ms_mean),
         },
         "models": [
-            {"model": item.model, "calls": item.calls, "cost_usd": _money(item.cost_usd)}
+            {
+                "model": item.model,
+                "calls": item.calls,
+                "unpriced_calls": item.unpriced_calls,
+                "cost_usd": _money(item.cost_usd),
+            }
             for item in report.models
         ],
         "levers": [
@@ -73,9 +78,12 @@ def _encode_group(key: str, group: GroupSummary) -> dict[str, Any]:
     return {
         key: group.name,
         "requests": group.requests,
+        "uncovered": group.uncovered,
         "baseline_cost_usd": _money(group.baseline_cost_usd),
         "cost_usd": _money(group.cost_usd),
+        "baseline_quality": _rounded(group.baseline_quality),
         "quality": _rounded(group.quality),
+        "baseline_latency_ms_mean": _rounded(group.baseline_latency_ms_mean),
         "latency_ms_mean": _rounded(group.latency_ms_mean),
     }
 

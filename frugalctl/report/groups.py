@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from frugalctl.replay.ledger import Floats, LedgerBatch, Mask
+from frugalctl.replay.ledger import Floats, LedgerBatch, Mask, Side
 from frugalctl.report.model import GroupSummary
 
 PICOS = 1e12
@@ -61,51 +61,66 @@ class Key:
 
 
 @dataclass(slots=True)
-class _Total:
-    requests: int = 0
-    priced: int = 0
-    baseline_picos: int = 0
-    recipe_picos: int = 0
+class _Side:
+    """One side's totals in a group: picos of dollars, sums and counts of what is known."""
+
+    picos: int = 0
     quality: float = 0.0
     quality_n: int = 0
     latency_ms: float = 0.0
     latency_n: int = 0
 
 
+@dataclass(slots=True)
+class _Total:
+    requests: int = 0
+    uncovered: int = 0
+    priced: int = 0
+    baseline: _Side = field(default_factory=_Side)
+    recipe: _Side = field(default_factory=_Side)
+
+
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What is summed by group, over the covered requests of a batch.
+    """What is summed by group, over the rows of a batch.
 
     Attributes:
-        rows: int64, the covered rows.
-        columns: name -> float64 over these rows, 0 where unknown.
-        known: name -> float64 over these rows, 1 where known and 0 elsewhere.
+        uncovered: float64[n], 1 for the rows that count for nothing else.
+        priced: float64[n], 1 for the rows that count for costs.
+        sides: for the baseline and the recipe, name -> float64[n], 0 where unknown, and with
+            `_n` behind the name 1 where known. One entry where the two are the same.
     """
 
-    rows: NDArray[np.int64]
-    columns: dict[str, Floats]
-    known: dict[str, Floats]
+    uncovered: Floats
+    priced: Floats
+    sides: tuple[dict[str, Floats], ...]
 
     @classmethod
     def of_batch(cls, batch: LedgerBatch, priced: Mask) -> Amounts:
         """The amounts of a batch; `priced` are the rows that count for costs."""
-        rows = np.flatnonzero(batch.covered)
-        cost = priced[rows].astype(np.float64)
-        quality, latency_ms = batch.recipe.quality[rows], batch.recipe.latency_ms[rows]
-        return cls(
-            rows=rows,
-            columns={
-                "baseline": np.rint(np.nan_to_num(batch.baseline.cost_usd[rows]) * PICOS) * cost,
-                "recipe": np.rint(np.nan_to_num(batch.recipe.cost_usd[rows]) * PICOS) * cost,
-                "quality": np.nan_to_num(quality),
-                "latency_ms": np.nan_to_num(latency_ms),
-            },
-            known={
-                "cost": cost,
-                "quality": (~np.isnan(quality)).astype(np.float64),
-                "latency_ms": (~np.isnan(latency_ms)).astype(np.float64),
-            },
+        sides = (
+            (batch.baseline,)
+            if batch.recipe is batch.baseline
+            else (
+                batch.baseline,
+                batch.recipe,
+            )
         )
+        return cls(
+            uncovered=(~batch.covered).astype(np.float64),
+            priced=priced.astype(np.float64),
+            sides=tuple(_amounts(side, batch.covered, priced) for side in sides),
+        )
+
+
+def _amounts(side: Side, covered: Mask, priced: Mask) -> dict[str, Floats]:
+    found = {"picos": np.where(priced, np.rint(side.cost_usd * PICOS), 0.0)}
+    for name in ("quality", "latency_ms"):
+        values = getattr(side, name)
+        known = covered & ~np.isnan(values)
+        found[name] = np.where(known, values, 0.0)
+        found[f"{name}_n"] = known.astype(np.float64)
+    return found
 
 
 class GroupTotals:
@@ -116,27 +131,34 @@ class GroupTotals:
 
     def add(self, key: Key, amounts: Amounts) -> None:
         """Add a batch; requests without the key are left out."""
-        codes = key.codes[amounts.rows] + 1
+        codes = key.codes + 1
         size = len(key.names) + 1
-        requests = np.bincount(codes, minlength=size)
-        sums, counts = (
-            {name: sum_by(codes, value, size) for name, value in of.items()}
-            for of in (amounts.columns, amounts.known)
-        )
+        rows = np.bincount(codes, minlength=size)
+        uncovered = sum_by(codes, amounts.uncovered, size)
+        priced = sum_by(codes, amounts.priced, size)
+        sides = [
+            {name: sum_by(codes, values, size) for name, values in side.items()}
+            for side in amounts.sides
+        ]
         for code, name in enumerate(key.names, start=1):
             total = self._totals.setdefault(name, _Total())
-            total.requests += int(requests[code])
-            total.priced += int(counts["cost"][code])
-            total.baseline_picos += int(sums["baseline"][code])
-            total.recipe_picos += int(sums["recipe"][code])
-            total.quality += float(sums["quality"][code])
-            total.quality_n += int(counts["quality"][code])
-            total.latency_ms += float(sums["latency_ms"][code])
-            total.latency_n += int(counts["latency_ms"][code])
+            total.requests += int(rows[code])
+            total.uncovered += int(uncovered[code])
+            total.priced += int(priced[code])
+            _add_side(total.baseline, sides[0], code)
+            _add_side(total.recipe, sides[-1], code)
 
     def summaries(self) -> tuple[GroupSummary, ...]:
         """The groups by name."""
         return tuple(_summary(name, self._totals[name]) for name in sorted(self._totals))
+
+
+def _add_side(total: _Side, sums: dict[str, NDArray[Any]], code: int) -> None:
+    total.picos += int(sums["picos"][code])
+    total.quality += float(sums["quality"][code])
+    total.quality_n += int(sums["quality_n"][code])
+    total.latency_ms += float(sums["latency_ms"][code])
+    total.latency_n += int(sums["latency_ms_n"][code])
 
 
 def sum_by(codes: NDArray[np.int64], values: Floats, size: int) -> NDArray[Any]:
@@ -149,11 +171,19 @@ def sum_by(codes: NDArray[np.int64], values: Floats, size: int) -> NDArray[Any]:
 
 
 def _summary(name: str, total: _Total) -> GroupSummary:
+    baseline, recipe = total.baseline, total.recipe
     return GroupSummary(
         name=name,
         requests=total.requests,
-        baseline_cost_usd=to_usd(total.baseline_picos) if total.priced else None,
-        cost_usd=to_usd(total.recipe_picos) if total.priced else None,
-        quality=total.quality / total.quality_n if total.quality_n else None,
-        latency_ms_mean=total.latency_ms / total.latency_n if total.latency_n else None,
+        uncovered=total.uncovered,
+        baseline_cost_usd=to_usd(baseline.picos) if total.priced else None,
+        cost_usd=to_usd(recipe.picos) if total.priced else None,
+        baseline_quality=_mean(baseline.quality, baseline.quality_n),
+        quality=_mean(recipe.quality, recipe.quality_n),
+        baseline_latency_ms_mean=_mean(baseline.latency_ms, baseline.latency_n),
+        latency_ms_mean=_mean(recipe.latency_ms, recipe.latency_n),
     )
+
+
+def _mean(total: float, count: int) -> float | None:
+    return total / count if count else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from frugalctl.report.encode import encode_report
-from frugalctl.report.model import GroupSummary, Report, SideSummary
+from frugalctl.report.model import GroupSummary, ModelSummary, Report, SideSummary
 from frugalctl.report.tables import (
     UNKNOWN,
     Table,
@@ -118,6 +118,8 @@ _MEASURES: tuple[tuple[str, Callable[[SideSummary], str], Callable[[Report], str
 def _notes(report: Report) -> tuple[str, ...]:
     log = report.log
     notes: list[str] = []
+    if report.levers:
+        notes.append("Changes in quality and latency are paired: of requests where both are known.")
     unpriced = sum(log.unpriced.values())
     if unpriced:
         names = ", ".join(f"{name} ({count:,})" for name, count in list(log.unpriced.items())[:5])
@@ -146,52 +148,71 @@ def _notes(report: Report) -> tuple[str, ...]:
 
 def _models(report: Report) -> Table:
     rows = [
-        (item.model, format_number(item.calls), format_usd(item.cost_usd))
+        (item.model, format_number(item.calls), _model_cost(item))
         for item in report.models[:_MOST_ROWS]
     ]
-    return Table(
-        "By model", ("model", "calls>", "cost>"), tuple(rows), _rest(len(report.models), "models")
-    )
+    title = f"By model{_whose(report)}"
+    return Table(title, ("model", "calls>", "cost>"), tuple(rows), _rest(report.models, "models"))
+
+
+def _model_cost(item: ModelSummary) -> str:
+    cost = format_usd(item.cost_usd)
+    if item.cost_usd is None or not item.unpriced_calls:
+        return cost
+    return f"{cost} without {item.unpriced_calls:,} unpriced"
 
 
 def _token_classes(report: Report) -> Table:
     rows = tuple(
         (item.token_class.replace("_", " "), format_number(item.tokens), format_usd(item.cost_usd))
         for item in report.token_classes
+        if item.tokens != 0
     )
-    return Table("By token class", ("class", "tokens>", "cost>"), rows)
+    return Table(f"By token class{_whose(report)}", ("class", "tokens>", "cost>"), rows)
+
+
+def _whose(report: Report) -> str:
+    return f", recipe {report.recipe.name}" if report.levers else ""
 
 
 def _groups(name: str, groups: Sequence[GroupSummary], compare: bool) -> Table:
     shown = groups
     if name != "day":
         shown = sorted(groups, key=lambda group: (-(group.cost_usd or 0.0), group.name))
-    columns = (
-        name,
-        "requests>",
-        *(("baseline>",) if compare else ()),
-        "cost>",
-        "quality>",
-        "latency>",
-    )
-    rows = tuple(
-        (
-            group.name,
-            format_number(group.requests),
-            *((format_usd(group.baseline_cost_usd),) if compare else ()),
-            format_usd(group.cost_usd),
-            format_number(group.quality, 4),
-            _ms(group.latency_ms_mean),
-        )
+    rows = [
+        (group.name, format_number(group.requests), *_group_values(group, compare))
         for group in shown[:_MOST_ROWS]
+    ]
+    change = " -> recipe" if compare else ""
+    columns = (name, "requests>", f"cost{change}>", f"quality{change}>", f"latency{change}>")
+    return Table(f"By {name}", columns, tuple(rows), _rest(groups, f"{name}s"))
+
+
+def _group_values(group: GroupSummary, compare: bool) -> tuple[str, str, str]:
+    if group.uncovered == group.requests:
+        return ("uncovered", "uncovered", "uncovered")
+    now = (
+        format_usd(group.cost_usd),
+        format_number(group.quality, 4),
+        _ms(group.latency_ms_mean),
     )
-    return Table(f"By {name}", columns, rows, _rest(len(groups), f"{name}s"))
+    if not compare:
+        return now
+    before = (
+        format_usd(group.baseline_cost_usd),
+        format_number(group.baseline_quality, 4),
+        _ms(group.baseline_latency_ms_mean).removesuffix(" ms"),
+    )
+    cost, quality, latency = (
+        new if old == new == UNKNOWN else f"{old} -> {new}"
+        for old, new in zip(before, now, strict=True)
+    )
+    return (cost, quality, latency)
 
 
-def _rest(count: int, what: str) -> tuple[str, ...]:
-    if count <= _MOST_ROWS:
-        return ()
-    return (f"{count - _MOST_ROWS:,} more {what}; --format json has them all.",)
+def _rest(items: Sequence[object], what: str) -> tuple[str, ...]:
+    more = len(items) - _MOST_ROWS
+    return (f"{more:,} more {what}; --format json has them all.",) if more > 0 else ()
 
 
 def render_report_markdown(report: Report) -> str:

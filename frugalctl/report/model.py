@@ -86,10 +86,16 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """The recipe's calls of one model; `cost_usd` is None where none could be priced."""
+    """The recipe's calls of one model; `cost_usd` is None where none could be priced.
+
+    Attributes:
+        unpriced_calls: calls that are not in `cost_usd`, for want of a price of theirs or of
+            another call of the same request.
+    """
 
     model: str
     calls: int
+    unpriced_calls: int
     cost_usd: float | None
 
 
@@ -112,13 +118,16 @@ class TokenClassSummary:
 
 @dataclass(frozen=True, slots=True)
 class GroupSummary:
-    """The requests that share a value (a task, a day, a tenant)."""
+    """The requests that share a value (a task, a day, a tenant); `uncovered` are among them."""
 
     name: str
     requests: int
+    uncovered: int
     baseline_cost_usd: float | None
     cost_usd: float | None
+    baseline_quality: float | None
     quality: float | None
+    baseline_latency_ms_mean: float | None
     latency_ms_mean: float | None
 
 

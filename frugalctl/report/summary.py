@@ -242,7 +242,7 @@ class _Totals:
 
     def _models(self) -> tuple[ModelSummary, ...]:
         found = [
-            ModelSummary(name, calls, to_usd(picos) if paid else None)
+            ModelSummary(name, calls, calls - paid, to_usd(picos) if paid else None)
             for name, (calls, picos, paid) in self.calls.items()
             if calls
         ]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "frugalctl"]
 _OURS = ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS", "COLUMNS")
@@ -15,7 +16,7 @@ def environment(**more):
         for name, value in os.environ.items()
         if name not in _OURS and not name.startswith("FRUGALCTL_")
     }
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = str(Path(__file__).resolve().parents[2])
     return clean | {"COLUMNS": "100", "PYTHONPATH": root, "PYTHONWARNINGS": "error"} | more
 
 

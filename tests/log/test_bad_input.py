@@ -136,9 +136,18 @@ LENIENT = {
     "session 17": (with_field("session", "17"), with_field("session", '"17"')),
     "session 1.50": (with_field("session", "1.50"), with_field("session", '"1.5"')),
     "session 30 digits": (with_field("session", "9" * 30), with_field("session", f'"{"9" * 30}"')),
-    "epoch as text": (with_field("timestamp", '"1760000000"'), with_field("timestamp", "1760000000")),
-    "truth as text": (with_field("usage_estimated", '"true"'), with_field("usage_estimated", "true")),
-    "block as text": (with_field("prefix_blocks", '["7", 8.0]'), with_field("prefix_blocks", "[7, 8]")),
+    "epoch as text": (
+        with_field("timestamp", '"1760000000"'),
+        with_field("timestamp", "1760000000"),
+    ),
+    "truth as text": (
+        with_field("usage_estimated", '"true"'),
+        with_field("usage_estimated", "true"),
+    ),
+    "block as text": (
+        with_field("prefix_blocks", '["7", 8.0]'),
+        with_field("prefix_blocks", "[7, 8]"),
+    ),
     "last of two keys": (with_field("id", '"y"'), usage("9").replace(b'"x", "model": "m"', b'"y"')),
 }
 
@@ -255,7 +264,10 @@ BAD_FILES = {
     "big-truncated.zst": (BIG_ZSTD[:-5000], "cannot be decompressed"),
     "head.parquet": (b"PAR1", "cannot be read as a parquet log"),
     "cut.parquet": (GOOD_PARQUET[:-9], "cannot be read as a parquet log"),
-    "damaged.parquet": (GOOD_PARQUET[:-60] + b"\xff" * 52 + GOOD_PARQUET[-8:], "cannot be read as a parquet log"),
+    "damaged.parquet": (
+        GOOD_PARQUET[:-60] + b"\xff" * 52 + GOOD_PARQUET[-8:],
+        "cannot be read as a parquet log",
+    ),
     "other.parquet": (parquet_bytes(city=["Seoul"]), "not a request log"),
     "text-usage.parquet": (parquet_bytes(usage=["many"]), "cannot be read as a parquet log"),
     "number-time.parquet": (parquet_bytes(usage=USAGE, timestamp=[1.5]), "timestamp is double"),

@@ -11,15 +11,24 @@ from frugalctl.errors import InputError
 from frugalctl.log.columnar import NotColumnar
 
 quick = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-MAGIC = [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"\xef\xbb\xbf", b"\xff\xfe", b"{", b"[", b"a,b\n"]
-SPLICES = [
-    b"\xff", b"\x00", b"\n", b"\r", b'"', b"}", b"{", b"]", b",", b":", b"\\", b"\\ud800", b"NaN", b"-", b"9" * 25,
-    b"e999", b"null", b"true", b"1.5", b'{"usage": 1}', b"\xef\xbb\xbf", b"\x0b", b"\xc2\x85", b"//", b"'",
-]  # fmt: skip
+MAGIC = [
+    b"",
+    b"\x1f\x8b",
+    b"\x28\xb5\x2f\xfd",
+    b"PAR1",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"{",
+    b"[",
+    b"a,b\n",
+]
+SPLICES = [*map(bytes, zip(b"\n\r\"{}[],:\\-/'\x00\x0b\xff", strict=True))]
+SPLICES += [b"\\ud800", b"NaN", b"9" * 25, b"e999", b"null", b"true", b"1.5", b'{"usage": 1}']
+SPLICES += [b"\xef\xbb\xbf", b"\xc2\x85", b"//"]
 
 
 def check(data: bytes, name: str = "log.jsonl") -> None:
@@ -103,3 +112,19 @@ def test_errors_while_duckdb_streams_lead_to_the_line_reader(monkeypatch: pytest
     with file_of(b'{"usage": {"input_tokens": 1}}\n') as path:
         found = read_all(path, mode="columnar")
     assert (found.fell_back, found.lines) == (True, [1])
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"), [("Query interrupted", KeyboardInterrupt), ("a bug", RuntimeError)]
+)
+def test_ctrl_c_within_duckdb_is_an_interrupt(
+    message: str, expected: type[BaseException], monkeypatch: pytest.MonkeyPatch
+):
+    from frugalctl.log import columnar
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(columnar, "_to_schema", broken)
+    with file_of(b'{"usage": {"input_tokens": 1}}\n') as path, pytest.raises(expected):
+        read_all(path, mode="columnar")

@@ -13,7 +13,7 @@ from frugalctl.prices.book import DATA
 
 
 def run(*arguments):
-    result = CliRunner().invoke(app, list(arguments))
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
     if result.exception is not None:
         raise result.exception
     return result.stdout

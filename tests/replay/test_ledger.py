@@ -1,14 +1,19 @@
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay_cases import logs, options_of, prices, recipes, write_jsonl
+from replay_cases import logs, options_of, prices, read_batches, recipes, write_jsonl
 
 from frugalctl.errors import InputError, OutputError
-from frugalctl.replay.ledger import is_ledger, open_ledger, writing_ledger
+from frugalctl.levers.cascade import CascadePolicy
+from frugalctl.prices import load_book
+from frugalctl.replay.answers import collect_answers
+from frugalctl.replay.engine import Setup, replay_batch
+from frugalctl.replay.ledger import LedgerMeta, is_ledger, open_ledger, writing_ledger
 from frugalctl.replay.recipe import Recipe
 from frugalctl.replay.run import replaying
 from frugalctl.report.encode import render_json
@@ -47,14 +52,37 @@ def print_again(ledger):
     return render_json(summarise(batches, lambda: meta))
 
 
+META = LedgerMeta("gpt-4o", "r", (), {"x": [1.5]}, "book", "b", "2026-10-01", "0" * 32, 3)
+
+
 @settings(deadline=None, max_examples=60)
 @given(logs, st.none() | recipes(), prices)
 def test_a_ledger_reports_the_same_to_the_byte(tmp_path_factory, rows, recipe, source):
     folder = tmp_path_factory.mktemp("ledger")
     log, ledger = write_jsonl(folder / "log.jsonl", rows), str(folder / "run.parquet")
-    kept = keep(log, ledger, options_of(recipe or Recipe(), source=source))
-    assert print_again(ledger) == kept
+    setup = Setup(load_book(), recipe or Recipe(), "gpt-4o", prices=source)
+    found = [
+        replay_batch(batch, collect_answers(batch, setup.book, source, None), setup)
+        for batch in read_batches(log)
+    ]
+    with writing_ledger(ledger) as writer:
+        for batch in found:
+            writer.write(batch)
+        writer.finish(META)
+    assert print_again(ledger) == render_json(summarise(found, lambda: META))
+    assert open_ledger(ledger)[0] == META
     assert is_ledger(ledger) and not is_ledger(log)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe("both", CascadePolicy(("a", "b"), (0.5,)))])
+def test_a_whole_replay_is_kept(tmp_path, recipe):
+    usage = {"input_tokens": 9}
+    outcomes = [{"model": name, "usage": usage, "cost_usd": 0.1} for name in ("a", "b")]
+    log = write_jsonl(tmp_path / "log.jsonl", [{"outcomes": outcomes, "task": "t"}] * 5)
+    ledger = str(tmp_path / "run.parquet")
+    kept = keep(log, ledger, options_of(recipe, baseline="a", source="log"))
+    assert print_again(ledger) == kept
+    assert json.loads(kept)["recipe"]["cost_usd"] == (1.0 if recipe.levers else 0.5)
 
 
 def test_rows_that_are_not_covered_hold_nothing_of_their_neighbours(tmp_path):
@@ -127,7 +155,7 @@ def test_a_ledger_that_lacks_a_column(ledger):
 
 
 def test_damaged_pages(ledger):
-    with open(ledger, "r+b") as file:
+    with Path(ledger).open("r+b") as file:
         file.seek(4)
         file.write(b"\xff" * 400)
     with pytest.raises(InputError, match="damaged ledger"):

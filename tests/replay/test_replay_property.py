@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given, settings
 from replay_cases import MODELS, known, logs, prices, read_batches, recipes, write_jsonl
 
+from frugalctl.errors import UsageError
+from frugalctl.levers.cascade import CascadePolicy
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.prices import TOKEN_CLASSES, Calls, load_book, price_calls
-from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay_batch
+from frugalctl.replay.answers import collect_answers
+from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay, replay_batch
 from frugalctl.replay.recipe import Recipe
 
-FEW = settings(max_examples=150, deadline=None)
+FEW = settings(max_examples=80, deadline=None)
 
 
 @dataclass
@@ -24,6 +27,11 @@ class Taken:
     latency_ms: float | None
     quality: float | None
     calls: list
+
+
+def replay_one(batch, setup):
+    answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
+    return replay_batch(batch, answers, setup)
 
 
 def disjoint(usage):
@@ -118,7 +126,7 @@ def test_a_cascade_equals_a_loop_over_rows(tmp_path_factory, rows, recipe, sourc
     path = write_jsonl(tmp_path_factory.mktemp("log") / "log.jsonl", rows)
     setup = Setup(load_book(), recipe, baseline=MODELS[2], prefer_observed=False, prices=source)
     (batch,) = read_batches(path)
-    ledger = replay_batch(batch, setup)
+    ledger = replay_one(batch, setup)
     for at, row in enumerate(rows):
         compared = find_answers(row).get(MODELS[2])
         baseline = None if compared is None else take(row, [compared], source)
@@ -130,7 +138,7 @@ def test_a_cascade_equals_a_loop_over_rows(tmp_path_factory, rows, recipe, sourc
 def test_without_a_lever_the_recipe_is_the_baseline(tmp_path_factory, rows, source):
     path = write_jsonl(tmp_path_factory.mktemp("log") / "log.jsonl", rows)
     (batch,) = read_batches(path)
-    ledger = replay_batch(batch, Setup(load_book(), Recipe(), OBSERVED, prices=source))
+    ledger = replay_one(batch, Setup(load_book(), Recipe(), OBSERVED, prices=source))
     assert ledger.recipe is ledger.baseline
     for at, row in enumerate(rows):
         observed = take(row, [row], source) if "model" in row else None
@@ -143,8 +151,8 @@ def test_an_observed_answer_comes_before_the_baseline_where_it_is_preferred(tmp_
     path = write_jsonl(tmp_path_factory.mktemp("log") / "log.jsonl", rows)
     (batch,) = read_batches(path)
     setup = Setup(load_book(), Recipe(), MODELS[0])
-    found = replay_batch(batch, setup).baseline.model.to_pylist()
-    named = replay_batch(batch, replace(setup, prefer_observed=False))
+    found = replay_one(batch, setup).baseline.model.to_pylist()
+    named = replay_one(batch, replace(setup, prefer_observed=False))
     for at, row in enumerate(rows):
         if "model" in row:
             assert found[at] == row["model"]
@@ -170,3 +178,19 @@ def answered(model, quality):
 def test_the_default_baseline_is_the_best_single_model(tmp_path, rows, best):
     lines = [{"outcomes": [answered(*item) for item in row]} for row in rows]
     assert choose_baseline(read_batches(write_jsonl(tmp_path / "log.jsonl", lines))) == best
+
+
+@pytest.mark.parametrize(
+    ("baseline", "models", "hint"),
+    [
+        ("b", ("a", "gpt-4o-mni"), "did you mean gpt-4o-mini?"),
+        ("zzz", ("a", "b"), "it has a, b, gpt-4o-mini"),
+    ],
+)
+def test_a_model_that_answered_nothing_is_refused(tmp_path, baseline, models, hint):
+    rows = [{"outcomes": [answered(name, 1.0)]} for name in ("a", "b", "gpt-4o-mini")]
+    batches = read_batches(write_jsonl(tmp_path / "log.jsonl", rows))
+    recipe = Recipe("policy", CascadePolicy(models, (0.5,)))
+    with pytest.raises(UsageError, match="the log has no answer of") as caught:
+        list(replay(batches, Setup(load_book(), recipe, baseline)))
+    assert caught.value.hint == hint

@@ -3,7 +3,12 @@ import json
 import pytest
 
 from frugalctl.errors import InputError
-from frugalctl.report.diff import compare_reports, format_metric, lay_out_changes
+from frugalctl.report.diff import (
+    compare_reports,
+    format_metric,
+    lay_out_changes,
+    warn_population,
+)
 from frugalctl.report.metrics import load_report
 
 
@@ -91,3 +96,23 @@ def test_a_report_is_read_as_written(tmp_path):
     file = tmp_path / "report.json"
     file.write_text(json.dumps(body(1.0, 0.5, {})))
     assert load_report(str(file)) == body(1.0, 0.5, {})
+
+
+def test_reports_about_other_requests_are_named():
+    old = body(1.0, 0.5, {}) | {"log": {"requests": 1000, "priced": 5}}
+    new = body(1.0, 0.5, {}) | {"log": {"requests": 2000}}
+    warning = warn_population(old, new)
+    assert warning is not None and "(requests 1,000 -> 2,000, priced 5 -> unknown)" in warning
+    assert warn_population(old, old) is None
+
+
+def test_groups_are_compared_where_asked_for():
+    def with_task(cost_usd):
+        return body(1.0, 0.5, {}) | {"tasks": [{"task": "faq", "cost_usd": cost_usd}]}
+
+    found = [
+        [change.metric for change in compare_reports(with_task(1.0), with_task(2.0), groups=groups)]
+        for groups in (False, True)
+    ]
+    assert "tasks.faq.cost_usd" not in found[0]
+    assert "tasks.faq.cost_usd" in found[1]

@@ -113,7 +113,7 @@ def test_the_contract_of_the_json():
         assert len(found[name]["quality"]["ci95"]) == 2
     delta = ["cost_usd", "cost_pct", "quality", "quality_ci95", "latency_ms_mean"]
     assert list(found["delta"]) == delta
-    assert [list(item) for item in found["models"]] == [["model", "calls", "cost_usd"]]
+    assert all({"model", "calls", "cost_usd"} <= set(item) for item in found["models"])
     assert [list(item) for item in found["levers"]] == [["name", "saved_usd"]]
     assert json.loads(json.dumps(found)) == json.loads(render_json(report_of(sample_rows())))
     assert all(isinstance(count, int) for count in found["recipe"]["tokens"].values())
