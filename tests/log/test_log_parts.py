@@ -115,7 +115,9 @@ def test_eight_digits_are_a_date():
 
 
 counts = st.none() | st.integers(-1, 4) | st.sampled_from([2**53, 2**53 + 1, 2**62])
-floats = st.none() | st.sampled_from([-1.0, -0.0, 0.5, 1.0, 1.5, math.inf, -math.inf, math.nan])
+floats = st.none() | st.sampled_from(
+    [-1.0, -0.0, 0.5, 1.0, 1.5, 2e9, 2e12, math.inf, -math.inf, math.nan]
+)
 usages = st.none() | st.fixed_dictionaries(
     {
         name: counts
