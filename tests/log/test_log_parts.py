@@ -142,7 +142,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-LIMITS = {"cost_usd": 1e9, "latency_ms": 1e12, "ttft_ms": 1e12}
+LIMITS = {"quality": 1, "cost_usd": 1e9, "latency_ms": 1e12, "ttft_ms": 1e12}
 
 
 def breaks_a_rule(row: dict[str, Any]) -> bool:
@@ -152,8 +152,6 @@ def breaks_a_rule(row: dict[str, Any]) -> bool:
         if value is not None and not math.isfinite(value):
             return True
         if value is not None and name != "confidence" and value < 0:
-            return True
-        if value is not None and name == "quality" and value > 1:
             return True
         if value is not None and value > LIMITS.get(name, math.inf):
             return True
