@@ -33,6 +33,7 @@ from frugalctl.log.times import MILLISECONDS_FROM
 
 BATCH_ROWS = 32_768
 _MEMORY_LIMIT = "512MB"
+_READ_AHEAD = "16MB"
 
 _FOREIGN_USAGE = (
     "prompt_tokens",
@@ -114,6 +115,7 @@ def read_columnar(
     try:
         with duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}) as connection:
             connection.execute("SET autoinstall_known_extensions = false")
+            connection.execute(f"SET streaming_buffer_size = '{_READ_AHEAD}'")
             relation: Any = connection.sql(_query(source, compression, names))
             for batch in relation.to_arrow_reader(BATCH_ROWS):
                 requests = _to_schema(batch, names, model)

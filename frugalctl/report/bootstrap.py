@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from frugalctl.log.dedupe import HashPile, hash_strings
+
 MAX_CLUSTERS = 8_192
 REPLICATES = 1_000
 
@@ -22,16 +24,23 @@ Floats = NDArray[np.float64]
 
 
 class Clusters:
-    """Assigns each request to a cluster: its session's, or one of its own."""
+    """Assigns each request to a cluster: its session's, or one of its own.
+
+    Attributes:
+        sessions: the hashes of the sessions met.
+    """
 
     def __init__(self) -> None:
+        self.sessions = HashPile()
         self._of_session: dict[str, int] = {}
         self._taken = self._alone = 0
 
     def assign(self, sessions: pa.Array) -> NDArray[np.int64]:
         """Cluster numbers in [0, MAX_CLUSTERS) for a batch of sessions (null: no session)."""
         encoded = sessions.dictionary_encode()
-        known = self._of_names(encoded.dictionary.to_pylist())
+        names = encoded.dictionary.to_pylist()
+        self.sessions.add(hash_strings(names))
+        known = self._of_names(names)
         if not encoded.null_count:
             return known[encoded.indices.to_numpy(zero_copy_only=False)]
         missing = encoded.indices.is_null().to_numpy(zero_copy_only=False)

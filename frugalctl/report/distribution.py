@@ -15,20 +15,20 @@ _BINS = math.ceil(math.log(_LARGEST / _SMALLEST) / _STEP) + 1
 
 
 class Mean:
-    """A mean that is exact to rounding, whatever the order of magnitude of its terms."""
+    """A mean whose sum is kept in extended precision, so that no digit depends on the order."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._sums: list[float] = []
+        self._sum = np.longdouble(0)
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Add finite numbers."""
         self.count += len(values)
-        self._sums.append(math.fsum(values.tolist()))
+        self._sum += values.sum(dtype=np.longdouble)
 
     def value(self) -> float | None:
         """The mean, None without numbers."""
-        return math.fsum(self._sums) / self.count if self.count else None
+        return float(self._sum / self.count) if self.count else None
 
 
 class Distribution:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import frugalctl
-from frugalctl.log.dedupe import HashPile, hash_strings
 from frugalctl.log.times import RELATIVE_BEFORE_US, format_timestamp
 from frugalctl.prices import TOKEN_CLASSES
 from frugalctl.replay.engine import NO_MODEL
@@ -91,7 +90,6 @@ class _Totals:
         self.paired = ClusterSums()
         self.quality_change = Mean()
         self.latency_change = Mean()
-        self.sessions = HashPile()
         self.clusters = Clusters()
         self.calls: dict[str, list[int]] = {}
         self.groups = {name: GroupTotals() for name in ("task", "day", "tenant")}
@@ -134,9 +132,6 @@ class _Totals:
             first, last = int(dated.min()), int(dated.max())
             self.first_us = first if self.first_us is None else min(first, self.first_us)
             self.last_us = last if self.last_us is None else max(last, self.last_us)
-        sessions = batch.columns["session"].unique().drop_null().to_pylist()
-        if sessions:
-            self.sessions.add(hash_strings(sessions))
 
     def _add_pairs(self, batch: LedgerBatch, clusters: NDArray[np.int64]) -> None:
         covered = batch.covered
@@ -198,7 +193,7 @@ class _Totals:
         ranked = sorted(self.unpriced.items(), key=lambda item: (-item[1], item[0]))
         return LogSummary(
             requests=self.requests,
-            sessions=self.sessions.count_distinct(),
+            sessions=self.clusters.sessions.count_distinct(),
             priced=self.priced,
             unpriced=dict(ranked),
             estimated_usage=self.estimated,
