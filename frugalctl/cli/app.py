@@ -71,7 +71,7 @@ def main() -> None:
     _replace_closed_streams()
     gc.set_threshold(200_000)  # a short life full of arrays: fewer looks for cycles, 5 % faster
     verbosity.debug = "--debug" in sys.argv
-    _leave(_run(_hoist_global_flags(sys.argv[1:])))
+    _leave(run_command(_hoist_global_flags(sys.argv[1:])))
 
 
 def _leave(code: int) -> NoReturn:
@@ -98,7 +98,8 @@ def _hoist_global_flags(arguments: list[str]) -> list[str]:
     return [*ours, *(word for word in arguments[:end] if word not in ours), *arguments[end:]]
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
+    """Run one command line and give its exit code."""
     try:
         result = app(arguments, prog_name="frugalctl", standalone_mode=False)
     except FrugalError as error:

@@ -31,12 +31,10 @@ print(json.dumps([" ".join(path) for path in walk(typer.main.get_command(app), [
 LIST_MODULES = """
 import sys
 sys.argv[0] = "frugalctl"
-from frugalctl.cli.app import main
+from frugalctl.cli.app import run_command
 if sys.argv[1:]:
-    try:
-        main()
-    except SystemExit as end:
-        assert not end.code, end.code
+    code = run_command(sys.argv[1:])
+    assert not code, code
 import json
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
 """
