@@ -12,7 +12,7 @@ from frugalctl.errors import InputError
 from frugalctl.levers.prompt_cache.hashing import Counts, Hashes, mix, powers, seal, sum_within
 from frugalctl.levers.prompt_cache.texts import Texts
 
-_CHUNK_POSITIONS = 1 << 21
+_CHUNK_POSITIONS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

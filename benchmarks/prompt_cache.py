@@ -1,0 +1,147 @@
+"""Prompt caches: the TTL engine on 24M blocks, whole conversations, and peers on a public trace.
+
+    python benchmarks/prompt_cache.py [--requests 1000000] [--traces ../shared/data/traces]
+        [--peers .]
+
+Limits: 3M blocks a second on one core, 2 GB, tau-bench end to end under 5 s, hit figures equal to
+those of the peers. `--peers` is a folder with the executables of `llmtrafficlens` and
+`kvcache-simulator`; without them, or without the traces, that part is left out and said so.
+"""
+
+import argparse
+import gzip
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from measure import report
+
+TURNS = 10
+SYSTEM_BLOCKS = 4
+BLOCK_TOKENS = 512
+TTL_S = 300
+GB = 1 << 30
+LOG = "mooncake_conversation.jsonl.gz"
+CHATS = "taubench_airline_sessions.jsonl.gz"
+READ_CHATS = """
+import sys
+from frugalctl.levers.prompt_cache import parse_cache_spec, read_prompts, simulate
+from frugalctl.log.read import ReadOptions, read_log
+from frugalctl.log.stream import on_disk
+
+with on_disk([sys.argv[1]]) as sources:
+    prompts = read_prompts(read_log(sources, ReadOptions()))
+simulate(prompts, parse_cache_spec("anthropic:5m"))
+"""
+
+
+def make_trace(requests: int):
+    """Conversations of ten turns that begin with the same system prompt, 24 blocks a request."""
+    from frugalctl.levers.prompt_cache.prompts import Prompts
+    from frugalctl.levers.prompt_cache.texts import TextBuilder
+
+    rng = np.random.default_rng(0)
+    sessions = requests // TURNS
+    starts = rng.uniform(0, 86_400, (sessions, 1))
+    times = np.sort(starts + rng.exponential(120, (sessions, TURNS)).cumsum(axis=1), axis=1)
+    order = np.argsort(times.ravel(), kind="stable")
+    session, turn = np.divmod(order, TURNS)
+    counts = SYSTEM_BLOCKS + 2 + 4 * turn
+    ends = np.concatenate(([0], np.cumsum(counts)))
+    position = np.arange(ends[-1]) - np.repeat(ends[:-1], counts)
+    blocks = np.repeat(session * 64, counts) + position + SYSTEM_BLOCKS
+    np.copyto(blocks, position, where=position < SYSTEM_BLOCKS)
+    none = np.zeros(len(order), dtype=np.int64)
+    return Prompts(
+        time_us=(times.ravel()[order] * 1e6).astype(np.int64),
+        begun_us=none,
+        done_us=none,
+        scopes=none,
+        models=none,
+        input_tokens=counts * BLOCK_TOKENS,
+        output_tokens=none,
+        segment_ends=np.zeros(len(order) + 1, dtype=np.int64),
+        segments=none[:0],
+        answers=none - 1,
+        block_ends=ends,
+        blocks=blocks,
+        block_tokens=none + BLOCK_TOKENS,
+        model_names=("",),
+        texts=TextBuilder().build(),
+    )
+
+
+def match_with_dict(times_us, ends, blocks) -> int:
+    """Blocks read by the plainest engine there is: a dict of last uses."""
+    used_us = {}
+    read = 0
+    for row, now_us in enumerate(times_us):
+        live = True
+        for block in blocks[ends[row] : ends[row + 1]]:
+            then_us = used_us.get(block)
+            live = live and then_us is not None and now_us - then_us <= TTL_S * 1_000_000
+            read += live
+            used_us[block] = now_us
+    return read
+
+
+def measure_trace(requests: int) -> None:
+    """Blocks a second, memory, and the ratio to a plain dict."""
+    from frugalctl.levers.prompt_cache import parse_cache_spec, simulate
+
+    prompts = make_trace(requests)
+    settings = parse_cache_spec(f"blocks:ttl={TTL_S}")
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        simulation = simulate(prompts, settings)
+        seconds.append(time.perf_counter() - start)
+    ours = sorted(seconds)[1]
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    fixed = parse_cache_spec(f"blocks:ttl={TTL_S},refresh=false")
+    tenth = prompts
+    start = time.perf_counter()
+    simulate(tenth, fixed)
+    fixed_seconds = time.perf_counter() - start
+    times, ends = prompts.time_us.tolist(), prompts.block_ends.tolist()
+    blocks = prompts.blocks.tolist()
+    start = time.perf_counter()
+    read = match_with_dict(times, ends, blocks)
+    theirs = time.perf_counter() - start
+    ours_read = int(simulation.outcome.read_tokens.sum()) // BLOCK_TOKENS
+    if read != ours_read:
+        raise SystemExit(f"{ours_read} blocks read, {read} by the plain dict")
+    count = len(blocks)
+    report(
+        f"TTL engine, {len(prompts):,} requests, {count:,} blocks, {read / count:.3f} read",
+        [
+            ("frugalctl", f"{count / ours / 1e6:.1f} M/s", "limit 3 M blocks/s"),
+            ("plain dict", f"{count / theirs / 1e6:.1f} M/s", "same blocks read"),
+            ("ratio", f"{theirs / ours:.1f}", ""),
+            ("peak memory, trace included", f"{megabytes:,.0f} MB", "limit 2,000 MB"),
+            (
+                "without refresh",
+                f"{len(tenth.blocks) / fixed_seconds / 1e6:.1f} M/s",
+                "block by block, a tenth of the requests",
+            ),
+        ],
+    )
+
+
+def measure_chats(file: Path) -> None:
+    """Read, tokenise and simulate whole conversations, as a process of its own."""
+    from measure import median_seconds, run_in_turns
+
+    command = [sys.executable, "-c", READ_CHATS, str(file)]
+    runs = run_in_turns({"chats": command}, 3)["chats"]
+    report(
+        f"{file.name}: read, tokenise, simulate",
+        [("frugalctl", f"{median_seconds(runs):.2f} s", "limit 5 s")],
+    )
