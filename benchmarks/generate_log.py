@@ -1,6 +1,6 @@
 """Write a canonical JSONL log of any size: about 450 bytes a request, seeded.
 
-    python benchmarks/generate_log.py 1000000 /tmp/log.jsonl
+python benchmarks/generate_log.py 1000000 /tmp/log.jsonl
 """
 
 import argparse

@@ -15,8 +15,8 @@ from generate_log import write_log
 from measure import frugalctl, median_seconds, most_megabytes, report, run, run_in_turns
 
 DUCKDB = (
-    "import duckdb, sys; print(duckdb.sql(\"SELECT sum(usage.input_tokens), "
-    "sum(usage.output_tokens) FROM read_json('\" + sys.argv[1] + \"')\").fetchall())"
+    'import duckdb, sys; print(duckdb.sql("SELECT sum(usage.input_tokens), '
+    'sum(usage.output_tokens) FROM read_json(\'" + sys.argv[1] + "\')").fetchall())'
 )
 
 

@@ -1,7 +1,7 @@
 """Dated, sourced rules of prompt caches: how a prefix matches, how long it lives, who is billed.
 
 The first row of a provider and mode whose glob names the model, and which is in force, holds;
-so rows stand from the special to the general. Prices are not here but in the price book; the
+so rows stand from the special to the general. Mode "none" stands for all modes. Prices are not here but in the price book; the
 multipliers are what providers say, for readers.
 """
 
@@ -169,7 +169,7 @@ def find_cache_rule(provider: str, mode: str, model: str, day: date | None) -> C
     """
     name = strip_model(model)
     for rule in load_cache_rules():
-        wanted = rule.provider == provider and (mode in ("", rule.mode) or rule.engine == "none")
+        wanted = rule.provider == provider and (mode in ("", rule.mode) or rule.mode == "none")
         if wanted and rule.names(name) and rule.holds_on(day):
             return rule
     return None

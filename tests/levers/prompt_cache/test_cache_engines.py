@@ -108,9 +108,7 @@ def test_blocks(requests, unit, ttl, sliding, life, capacity, least, fresh):
 @MANY
 @given(
     conversations(),
-    st.lists(
-        st.sampled_from(["tools", "system", "last"]), unique=True, min_size=1, max_size=3
-    ),
+    st.lists(st.sampled_from(["tools", "system", "last"]), unique=True, min_size=1, max_size=3),
     st.integers(0, 3),
     st.integers(0, 20),
     st.integers(1, 6),
@@ -170,9 +168,7 @@ def test_slot(requests, slots, similarity):
 @MANY
 @given(conversations(), TTL, st.one_of(st.none(), st.integers(1, 60)))
 def test_modules(requests, ttl, capacity):
-    rules = MatchRules(
-        "modules", ttl_us=to_us(ttl), capacity_tokens=capacity, fresh_min_tokens=1
-    )
+    rules = MatchRules("modules", ttl_us=to_us(ttl), capacity_tokens=capacity, fresh_min_tokens=1)
     check(requests, rules, slow_modules(requests, ttl, capacity))
 
 
@@ -200,7 +196,9 @@ def test_equal_keys_come_together_even_where_high_bits_clash(values):
     order, is_new = group_in_order(keys)
     assert sorted(order.tolist()) == list(range(len(values)))
     grouped = [values[at] for at in order]
-    assert is_new.tolist() == [at == 0 or grouped[at] != grouped[at - 1] for at in range(len(order))]
+    assert is_new.tolist() == [
+        at == 0 or grouped[at] != grouped[at - 1] for at in range(len(order))
+    ]
     assert is_new.sum() == len(set(values))
     for a, b in zip(order.tolist(), order.tolist()[1:], strict=False):
         assert values[a] != values[b] or a < b
