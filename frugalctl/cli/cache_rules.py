@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from frugalctl.prices.cache_rules import CacheRule
 
 _COLUMNS = (
-    "mode",
+    "cache",
     "models",
     "engine",
     "unit>",
@@ -26,8 +26,6 @@ _COLUMNS = (
     "life>",
     "write>",
     "read>",
-    "from",
-    "until",
     "status",
     "source",
 )
@@ -63,15 +61,8 @@ def show_cache_rules(
         raise UsageError(f"no cache rules for {provider!r}", hint=f"known: {', '.join(known)}")
     rules = [rule for rule in load_cache_rules() if provider in (None, rule.provider)]
     remarks = list(dict.fromkeys(map(_remark, rules)))
-    rows = [
-        (
-            *(() if provider else (rule.provider,)),
-            *_describe(rule),
-            f"[{remarks.index(_remark(rule)) + 1}]",
-        )
-        for rule in rules
-    ]
-    table = _hide_empty(_COLUMNS if provider else ("provider", *_COLUMNS), rows)
+    rows = [(*_describe(rule), f"[{remarks.index(_remark(rule)) + 1}]") for rule in rules]
+    table = _hide_empty(rows)
     notes = [f"[{number}] {text}" for number, text in enumerate(remarks, start=1)]
     title = f"{len(rules)} rules of prompt caches" + (f", {provider}" if provider else "")
     records = [{name: _to_json(cell) for name, cell in asdict(rule).items()} for rule in rules]
@@ -80,7 +71,7 @@ def show_cache_rules(
 
 def _describe(rule: CacheRule) -> tuple[str, ...]:
     return (
-        rule.mode,
+        f"{rule.provider} {rule.mode}",
         rule.models,
         rule.engine,
         _plain(rule.unit_tokens),
@@ -88,22 +79,22 @@ def _describe(rule: CacheRule) -> tuple[str, ...]:
         _duration(rule.ttl_s),
         rule.write_multiplier,
         rule.read_multiplier,
-        *(str(day or "") for day in (rule.valid_from, rule.valid_to)),
         rule.status,
     )
 
 
 def _hide_empty(
-    columns: tuple[str, ...], rows: list[tuple[str, ...]]
+    rows: list[tuple[str, ...]],
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The columns in which some row has something, and the rows cut to these."""
-    kept = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    kept = [at for at in range(len(_COLUMNS)) if any(row[at] for row in rows)]
     cut = tuple(tuple(row[at] for at in kept) for row in rows)
-    return tuple(columns[at] for at in kept), cut
+    return tuple(_COLUMNS[at] for at in kept), cut
 
 
 def _remark(rule: CacheRule) -> str:
-    checked = f"{rule.source}, checked {rule.checked_on}"
+    dates = ((rule.valid_from, "from"), (rule.valid_to, "until"), (rule.checked_on, "checked"))
+    checked = ", ".join([rule.source, *(f"{what} {day}" for day, what in dates if day)])
     return f"{checked}: {rule.note}" if rule.note else checked
 
 

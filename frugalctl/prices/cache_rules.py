@@ -1,8 +1,8 @@
 """Dated, sourced rules of prompt caches: how a prefix matches, how long it lives, who is billed.
 
 The first row of a provider and mode whose glob names the model, and which is in force, holds;
-so rows stand from the special to the general. Mode "none" stands for all modes. Prices are not here but in the price book; the
-multipliers are what providers say, for readers.
+so rows stand from the special to the general. Mode "none" stands for all modes. Prices are not
+here but in the price book; the multipliers are what providers say, for readers.
 """
 
 from __future__ import annotations

@@ -96,14 +96,10 @@ def slow_breakpoints(requests, places, least, lookback, ttl=None, ttl_1h=None, d
             return None
 
         marks = [mark for mark in slow_marks(messages, places) if sizes[mark[0]] >= least]
-        best = None
-        for mark, _ in marks:
-            depth = slow_depth(messages, mark + 1)
-            for at in range(mark + 1):
-                near = depth - slow_depth(messages, at + 1) < lookback
-                entry = find(at)
-                if near and sizes[at] >= least and entry and entry["ready"] <= now:
-                    best = at if best is None else max(best, at)
+        depths = [slow_depth(messages, at + 1) for at in range(len(messages))]
+        near = {at for m, _ in marks for at in range(m + 1) if depths[m] - depths[at] < lookback}
+        hits = [at for at in near if sizes[at] >= least and find(at)]
+        best = max((at for at in hits if find(at)["ready"] <= now), default=None)
         read = sizes[best] if best is not None else 0
         last_hour = max([read] + [sizes[at] for at, hour in marks if hour])
         last = max([last_hour] + [sizes[at] for at, _ in marks])
