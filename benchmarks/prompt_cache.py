@@ -102,11 +102,11 @@ def measure_trace(requests: int) -> None:
         simulation = simulate(prompts, settings)
         seconds.append(time.perf_counter() - start)
     ours = sorted(seconds)[1]
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     fixed = parse_cache_spec(f"blocks:ttl={TTL_S},refresh=false")
     start = time.perf_counter()
     simulate(prompts, fixed)
     fixed_seconds = time.perf_counter() - start
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     times, ends = prompts.time_us.tolist(), prompts.block_ends.tolist()
     blocks = prompts.blocks.tolist()
     start = time.perf_counter()
