@@ -117,14 +117,13 @@ def make_outcome(
     storage_token_hours: Sequence[float] | None = None,
 ) -> Outcome:
     """An outcome in counted tokens, from what was read and written."""
-    none = np.zeros(len(prompts), dtype=np.int64)
     read, write, write_1h = (
-        none if part is None else np.asarray(part, dtype=np.int64)
+        np.zeros(len(prompts), np.int64) if part is None else np.array(part, dtype=np.int64)
         for part in (read_tokens, write_tokens, write_1h_tokens)
     )
     fresh = prompts.counted_tokens - read - write - write_1h
-    stored = none if storage_token_hours is None else storage_token_hours
-    return Outcome(read, write, write_1h, fresh, np.asarray(stored, dtype=np.float64))
+    stored = np.zeros(len(prompts)) if storage_token_hours is None else storage_token_hours
+    return Outcome(read, write, write_1h, fresh, np.array(stored, dtype=np.float64))
 
 
 def limit_reads(prompts: Prompts, matched_tokens: Counts, rules: MatchRules) -> Counts:

@@ -210,3 +210,18 @@ def test_breakpoints_in_a_trace_stand_after_the_last_full_block():
     assert outcome.read_tokens.tolist() == [0, 5 * 512]
     assert outcome.write_tokens.tolist() == [5 * 512, 4 * 512]
     assert outcome.fresh_tokens.tolist() == [100, 0]
+
+
+def test_a_radix_tree_evicts_the_leaf_that_was_used_longest_ago():
+    a, b, c = (Message(range(at, at + 10)) for at in (0, 100, 200))
+    requests = [(at, 0, [message], None) for at, message in enumerate([a, b, a, c, a, b])]
+    rules = MatchRules("radix", unit_tokens=1, capacity_tokens=20)
+    assert match(make_prompts(requests), rules).read_tokens.tolist() == [0, 0, 10, 0, 10, 0]
+
+
+def test_a_radix_tree_keeps_a_shared_stem_while_a_leaf_hangs_on_it():
+    stem, a, b, c = (Message(range(at, at + 10)) for at in (0, 100, 200, 300))
+    listed = [[stem, a], [stem, b], [c], [stem, b], [stem, a]]
+    requests = [(at, 0, messages, None) for at, messages in enumerate(listed)]
+    rules = MatchRules("radix", unit_tokens=1, capacity_tokens=30)
+    assert match(make_prompts(requests), rules).read_tokens.tolist() == [0, 10, 0, 20, 10]
