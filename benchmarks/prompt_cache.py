@@ -67,6 +67,7 @@ def make_trace(requests: int):
         output_tokens=none,
         segment_ends=np.zeros(len(order) + 1, dtype=np.int64),
         segments=none[:0],
+        marks=none[:0],
         answers=none - 1,
         block_ends=ends,
         blocks=blocks,

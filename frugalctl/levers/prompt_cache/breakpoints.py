@@ -17,7 +17,7 @@ import numpy as np
 from frugalctl.levers.prompt_cache.engine import Breakpoint, MatchRules, Outcome, make_outcome
 from frugalctl.levers.prompt_cache.hashing import Counts
 from frugalctl.levers.prompt_cache.prompts import Prompts, chain_messages
-from frugalctl.levers.prompt_cache.texts import ROLES
+from frugalctl.levers.prompt_cache.texts import MARKED_1H, ROLES
 
 _TOOLS, _SYSTEM = ROLES.index("tools"), ROLES.index("system")
 
@@ -63,18 +63,25 @@ def match_breakpoints(prompts: Prompts, rules: MatchRules) -> Outcome:
     return make_outcome(prompts, reads, writes, writes_1h)
 
 
-def place_marks(roles: Sequence[int], breakpoints: Sequence[Breakpoint]) -> list[tuple[int, bool]]:
+def place_marks(
+    roles: Sequence[int], logged: Sequence[int], breakpoints: Sequence[Breakpoint]
+) -> list[tuple[int, bool]]:
     """Which messages of a prompt are marked, and whether for an hour.
 
     Args:
         roles: the role of each message, tools first.
+        logged: how the log itself marks each message.
         breakpoints: where to put marks; places that the prompt does not have are left out.
     """
     marks: dict[int, bool] = {}
     for point in breakpoints:
-        at = _find_place(roles, point.place)
-        if at is not None:
-            marks[at] = marks.get(at, False) or bool(point.one_hour)
+        if point.place == "logged":
+            found = [(at, mark == MARKED_1H) for at, mark in enumerate(logged) if mark]
+        else:
+            found = [(_find_place(roles, point.place), bool(point.one_hour))]
+        for at, one_hour in found:
+            if at is not None:
+                marks[at] = marks.get(at, False) or one_hour
     return sorted(marks.items())
 
 
@@ -101,6 +108,7 @@ def _lay_out(prompts: Prompts, rules: MatchRules) -> Iterator[_Layout]:
     sizes = texts.blocks[prompts.segments].tolist()
     firsts = texts.first_runs[prompts.segments].tolist()
     lasts = texts.last_runs[prompts.segments].tolist()
+    logged = prompts.marks.tolist()
     bounds = prompts.segment_ends.tolist()
     times = prompts.time_us.tolist()
     ready = (prompts.time_us + _delays(prompts, rules)).tolist()
@@ -108,7 +116,7 @@ def _lay_out(prompts: Prompts, rules: MatchRules) -> Iterator[_Layout]:
         start, end = bounds[row], bounds[row + 1]
         if start < end:
             depths = _count_blocks(sizes[start:end], firsts[start:end], lasts[start:end])
-            marks = place_marks(roles[start:end], rules.breakpoints)
+            marks = place_marks(roles[start:end], logged[start:end], rules.breakpoints)
         else:
             depths = [0] * len(keys)
             marks = [(len(keys) - 1, bool(rules.breakpoints[-1].one_hour))] if keys else []

@@ -22,10 +22,10 @@ class Breakpoint:
     """Where a prompt is marked for caching.
 
     Attributes:
-        place: "tools", "system" (its last message), "last", or a message's number: 0 is the
-            first that is not tools, -1 the last.
+        place: "tools", "system" (its last message), "last", a message's number (0 is the first
+            that is not tools, -1 the last), or "logged": wherever the log has `cache_control`.
         one_hour: whether it is written for an hour instead of five minutes; None leaves that to
-            the cache's mode.
+            the cache's mode. The log's own say it themselves.
     """
 
     place: str | int

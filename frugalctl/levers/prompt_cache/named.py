@@ -64,7 +64,7 @@ def _choose_prefixes(prompts: Prompts, rules: MatchRules) -> list[tuple[int, int
         if rules.prefix_tokens is not None:
             at = int(np.searchsorted(ends, rules.prefix_tokens, side="right")) - 1
         else:
-            marks = place_marks(roles[bounds[row] : bounds[row + 1]].tolist(), _STABLE)
+            marks = place_marks(roles[bounds[row] : bounds[row + 1]].tolist(), (), _STABLE)
             at = marks[-1][0] if marks else -1
         chosen.append((keys[at], ends[at]) if at >= 0 else (0, 0))
     return chosen

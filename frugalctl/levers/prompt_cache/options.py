@@ -15,7 +15,7 @@ _TOKENS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _UNLIMITED = frozenset({"inf", "none", "unlimited"})
-_PLACES = ("tools", "system", "last")
+_PLACES = ("tools", "system", "last", "logged")
 _LIFETIMES = {"1h": True, "5m": False}
 _PER_SECOND_US = 1_000_000
 

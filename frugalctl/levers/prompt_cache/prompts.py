@@ -29,6 +29,7 @@ class Prompts:
         output_tokens: int64[n], as logged; 0 if unknown.
         segment_ends: int64[n + 1], where each one's messages end in `segments`.
         segments: int64[s], messages as numbers in `texts`, tools first.
+        marks: int64[s], the log's own breakpoints: 0, `texts.MARKED` or `texts.MARKED_1H`.
         answers: int64[n], the response as a message, -1 without one.
         block_ends: int64[n + 1], where each one's blocks end in `blocks`.
         blocks: int64[b], block ids of a trace.
@@ -46,6 +47,7 @@ class Prompts:
     output_tokens: Counts
     segment_ends: Counts
     segments: Counts
+    marks: Counts
     answers: Counts
     block_ends: Counts
     blocks: Counts
@@ -104,18 +106,20 @@ def select(prompts: Prompts, rows: NDArray[np.integer]) -> Prompts:
         if item.name not in _SHARED
     }
     segment_ends, segments = take_runs(prompts.segment_ends, prompts.segments, rows)
+    _, marks = take_runs(prompts.segment_ends, prompts.marks, rows)
     block_ends, blocks = take_runs(prompts.block_ends, prompts.blocks, rows)
     return replace(
         prompts,
         **per_row,
         segment_ends=segment_ends,
         segments=segments,
+        marks=marks,
         block_ends=block_ends,
         blocks=blocks,
     )
 
 
-_SHARED = {"segment_ends", "segments", "block_ends", "blocks", "model_names", "texts"}
+_SHARED = {"segment_ends", "segments", "marks", "block_ends", "blocks", "model_names", "texts"}
 
 
 def add_answers(prompts: Prompts) -> Prompts:
@@ -123,9 +127,11 @@ def add_answers(prompts: Prompts) -> Prompts:
     ends = prompts.segment_ends
     answered = np.flatnonzero((prompts.answers >= 0) & prompts.has_text)
     segments = np.insert(prompts.segments, ends[1:][answered], prompts.answers[answered])
+    marks = np.insert(prompts.marks, ends[1:][answered], 0)
     grown = np.zeros(len(ends), dtype=np.int64)
     grown[answered + 1] = 1
-    return replace(prompts, segments=segments, segment_ends=ends + np.cumsum(grown))
+    ends = ends + np.cumsum(grown)
+    return replace(prompts, segments=segments, marks=marks, segment_ends=ends)
 
 
 def chain_blocks(prompts: Prompts, unit_tokens: int) -> Chain:

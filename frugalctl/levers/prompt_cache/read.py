@@ -103,6 +103,7 @@ class _Gatherer:
 
     def _add_texts(self, batch: LogBatch, models: list[str]) -> dict[str, list[int]]:
         segments: list[int] = []
+        marks: list[int] = []
         counts: list[int] = []
         answers: list[int] = []
         tools = batch.column("tools").to_pylist()
@@ -110,11 +111,17 @@ class _Gatherer:
         for row, messages in enumerate(batch.column("messages").to_pylist()):
             model = models[row]
             found = self.texts.add_messages(messages, tools[row], model) if messages else []
-            segments += found
+            segments += [number for number, _ in found]
+            marks += [mark for _, mark in found]
             counts.append(len(found))
             answered = self.with_answers and found and responses[row] is not None
             answers.append(self.texts.add_answer(responses[row], model) if answered else -1)
-        return {"segments": segments, "segment_counts": counts, "answers": answers}
+        return {
+            "segments": segments,
+            "marks": marks,
+            "segment_counts": counts,
+            "answers": answers,
+        }
 
 
 _PLAIN = (
@@ -126,6 +133,7 @@ _PLAIN = (
     "input_tokens",
     "output_tokens",
     "segments",
+    "marks",
     "answers",
     "blocks",
     "block_tokens",

@@ -268,7 +268,7 @@ def _check_breakpoints(points: Iterable[Breakpoint], most: int) -> tuple[Breakpo
     ordered = tuple(sorted(points, key=_rank))
     if len(ordered) > most:
         raise ConfigError(f"{len(ordered)} breakpoints, but a request may have {most}")
-    hours = [bool(point.one_hour) for point in ordered]
+    hours = [bool(point.one_hour) for point in ordered if point.place != "logged"]
     if sorted(hours, reverse=True) != hours:
         raise ConfigError("breakpoints for an hour must stand before those for five minutes")
     return ordered
@@ -277,7 +277,7 @@ def _check_breakpoints(points: Iterable[Breakpoint], most: int) -> tuple[Breakpo
 def _rank(point: Breakpoint) -> int:
     if isinstance(point.place, int):
         return point.place + (2 if point.place >= 0 else _LATE)
-    return {"tools": 0, "system": 1, "last": _LATE}[point.place]
+    return {"tools": 0, "system": 1, "last": _LATE, "logged": 0}[point.place]
 
 
 def _show(value: Any) -> str:

@@ -17,6 +17,9 @@ from frugalctl.tokens import encode_text
 Role = Literal["tools", "system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("tools", "system", "user", "assistant", "tool")
 _ROLE_OF = {"developer": "system", "function": "tool"}
+MARKED, MARKED_1H = 1, 2
+"""A breakpoint in the log's own messages, for five minutes and for an hour."""
+
 _RUNS = {"tool_use": 1, "tool_result": 2}
 
 
@@ -56,13 +59,16 @@ class TextBuilder:
 
     def __init__(self, model: str | None = None) -> None:
         self._model = model
-        self._by_raw: dict[tuple[str, bytes], int] = {}
+        self._by_raw: dict[tuple[str, bytes], tuple[int, int]] = {}
         self._by_text: dict[tuple[str, str], int] = {}
         self._hashes: list[Hashes] = []
         self._shapes: list[tuple[int, int, int, int]] = []
 
-    def add_messages(self, messages: str, tools: str | None, model: str) -> list[int]:
-        """The numbers of a request's messages, its tools first.
+    def add_messages(self, messages: str, tools: str | None, model: str) -> list[tuple[int, int]]:
+        """The numbers of a request's messages, its tools first, and how each is marked.
+
+        A message is marked by `cache_control` on it or in it: `MARKED`, or `MARKED_1H`, at its
+        end, wherever in it the marker stands.
 
         Args:
             messages: a JSON list of messages.
@@ -98,7 +104,7 @@ class TextBuilder:
             last_runs=shapes[:, 3].astype(np.int8),
         )
 
-    def _add_raw(self, raw: bytes, model: str, is_tools: bool) -> int:
+    def _add_raw(self, raw: bytes, model: str, is_tools: bool) -> tuple[int, int]:
         model = self._model or model
         key = (f"tools {model}" if is_tools else model, raw)
         known = self._by_raw.get(key)
@@ -107,7 +113,8 @@ class TextBuilder:
             message = {"role": "tools", "tools": value} if is_tools else value
             if not isinstance(message, dict):
                 raise TypeError
-            known = self._by_raw[key] = self._add(cast("dict[str, Any]", message), model)
+            number = self._add(cast("dict[str, Any]", message), model)
+            known = self._by_raw[key] = (number, _find_marker(value))
         return known
 
     def _add(self, message: dict[str, Any], model: str) -> int:
@@ -131,6 +138,21 @@ def serialise(message: dict[str, Any]) -> str:
     rest = {name: value for name, value in message.items() if name != "role"}
     body = json.dumps(_drop_markers(rest), sort_keys=True, ensure_ascii=False)
     return f"<|im_start|>{message.get('role', '')}\n{body}<|im_end|>\n"
+
+
+def _find_marker(value: Any) -> int:
+    """How a message, or a list of tools, is marked; the longest lifetime of several."""
+    if isinstance(value, list):
+        return max(map(_find_marker, cast("list[Any]", value)), default=0)
+    if not isinstance(value, dict):
+        return 0
+    fields = cast("dict[str, Any]", value)
+    marker = fields.get("cache_control")
+    inside = _find_marker(fields.get("content"))
+    if not isinstance(marker, dict):
+        return inside
+    one_hour = cast("dict[str, Any]", marker).get("ttl") == "1h"
+    return max(inside, MARKED_1H if one_hour else MARKED)
 
 
 def _drop_markers(value: Any) -> Any:

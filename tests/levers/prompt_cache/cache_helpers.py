@@ -97,6 +97,7 @@ def make_prompts(requests, **columns):
             [numbers[m.key][0] for _, _, messages, _ in requests for m in messages],
             dtype=np.int64,
         ),
+        "marks": np.zeros(sum(counts), dtype=np.int64),
         "answers": np.array(
             [numbers[answer.key][0] if answer else -1 for *_, answer in requests], dtype=np.int64
         ),

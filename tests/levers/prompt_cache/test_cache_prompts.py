@@ -112,7 +112,7 @@ def test_each_distinct_message_is_tokenised_once(monkeypatch):
         builder.add_messages(text, None, "m")
         for text in (json.dumps([SYSTEM, HELLO]), json.dumps([SYSTEM]), spaced)
     ]
-    assert listed == [[0, 1], [0], [0]]
+    assert listed == [[(0, 0), (1, 0)], [(0, 0)], [(0, 0)]]
     assert len(calls) == 2
 
 
@@ -121,6 +121,26 @@ def test_cache_markers_are_no_part_of_the_prompt():
     plain = {"role": "user", "content": [{"type": "text", "text": "a"}]}
     prompts = read_requests({"messages": [marked]}, {"messages": [plain]})
     assert prompts.segments[0] == prompts.segments[1]
+    assert prompts.marks.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("message", "mark"),
+    [
+        ({"content": "a"}, 0),
+        ({"content": "a", "cache_control": {"type": "ephemeral"}}, 1),
+        ({"content": [{"text": "a"}, {"text": "b", "cache_control": {"ttl": "1h"}}]}, 2),
+        ({"content": [{"cache_control": {"ttl": "5m"}}], "cache_control": None}, 1),
+    ],
+)
+def test_the_logs_own_breakpoints(message, mark):
+    assert read_requests({"messages": [{"role": "user", **message}]}).marks.tolist() == [mark]
+
+
+def test_tools_may_be_marked():
+    tools = [{"name": "a"}, {"name": "b", "cache_control": {"type": "ephemeral"}}]
+    prompts = read_requests({"messages": [SYSTEM], "tools": tools})
+    assert prompts.marks.tolist() == [1, 0]
 
 
 def test_the_vocabulary_is_that_of_the_model_or_the_one_that_is_asked_for():

@@ -106,6 +106,19 @@ def test_what_shows_no_prefix_is_not_covered():
     assert any("neither messages nor blocks" in note for note in simulation.notes)
 
 
+def test_breakpoints_of_the_log_itself():
+    marked = LONG | {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    question = {"role": "user", "content": "Hello"}
+    requests = [ask(0, messages=[marked, question]), ask(900, messages=[marked, question])]
+    simulation = run("anthropic:breakpoints=logged", *requests)
+    assert hits(simulation) == [False, True]
+    assert simulation.outcome.write_tokens.tolist() == [0, 0]
+    assert simulation.outcome.write_1h_tokens[0] == simulation.outcome.read_tokens[1] > 1024
+    assert (simulation.outcome.fresh_tokens > 0).all()
+    unmarked = run("anthropic:breakpoints=logged", ask(0), ask(1))
+    assert unmarked.outcome.fresh_tokens.tolist() == unmarked.outcome.input_tokens.tolist()
+
+
 def test_nothing_read_is_said():
     simulation = run("anthropic", *(ask(at, messages=[SHORT]) for at in range(3)))
     assert hits(simulation) == [False] * 3
