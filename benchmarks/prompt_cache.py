@@ -61,7 +61,7 @@ def make_trace(requests: int):
         time_us=(times.ravel()[order] * 1e6).astype(np.int64),
         begun_us=none,
         done_us=none,
-        scopes=none,
+        tenants=none,
         models=none,
         input_tokens=counts * BLOCK_TOKENS,
         output_tokens=none,

@@ -25,7 +25,7 @@ def match_modules(prompts: Prompts, rules: MatchRules) -> Outcome:
     """
     if bool((prompts.covered & ~prompts.has_text).any()):
         raise ConfigError("modules need messages, and a trace of hashed blocks has none")
-    lengths = prompts.texts.lengths.tolist()
+    lengths = np.diff(prompts.texts.starts).tolist()
     bounds, segments = prompts.segment_ends.tolist(), prompts.segments.tolist()
     cache: OrderedDict[tuple[int, int], int] = OrderedDict()
     held_tokens = 0

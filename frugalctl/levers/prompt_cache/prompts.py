@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ class Prompts:
         time_us: int64[n], microseconds since 1970, `log.times.UNKNOWN_US` if missing.
         begun_us: int64[n], microseconds from then until the response began; 0 if unknown.
         done_us: int64[n], microseconds from then until it ended; 0 if unknown.
-        scopes: int64[n], prompts of different scopes never share a prefix.
+        tenants: int64[n], prompts of different tenants, or models, never share a prefix.
         models: int64[n], index into `model_names`.
         input_tokens: int64[n], as logged, or counted where the log has no usage.
         output_tokens: int64[n], as logged; 0 if unknown.
@@ -41,7 +41,7 @@ class Prompts:
     time_us: Counts
     begun_us: Counts
     done_us: Counts
-    scopes: Counts
+    tenants: Counts
     models: Counts
     input_tokens: Counts
     output_tokens: Counts
@@ -59,6 +59,11 @@ class Prompts:
         return len(self.time_us)
 
     @property
+    def scopes(self) -> Counts:
+        """int64[n], a number for each tenant and model, which share no cache."""
+        return self.tenants * max(len(self.model_names), 1) + self.models
+
+    @property
     def has_text(self) -> NDArray[np.bool_]:
         """bool[n], whether a prompt has messages."""
         return np.diff(self.segment_ends) > 0
@@ -71,7 +76,7 @@ class Prompts:
     @property
     def counted_tokens(self) -> Counts:
         """int64[n], input tokens as the engines count them: from text, else as logged."""
-        lengths = self.texts.lengths[self.segments]
+        lengths = self.texts.measure(self.segments)
         totals = np.concatenate(([0], np.cumsum(lengths)))
         counted = totals[self.segment_ends[1:]] - totals[self.segment_ends[:-1]]
         return np.where(self.has_text, counted, self.input_tokens)
@@ -122,6 +127,18 @@ def select(prompts: Prompts, rows: NDArray[np.integer]) -> Prompts:
 _SHARED = {"segment_ends", "segments", "marks", "block_ends", "blocks", "model_names", "texts"}
 
 
+def assign_models(prompts: Prompts, models: Sequence[str]) -> Prompts:
+    """The same prompts, as counted, sent to other models.
+
+    Args:
+        prompts: n prompts.
+        models: n names.
+    """
+    numbers: dict[str, int] = {}
+    assigned = [numbers.setdefault(name, len(numbers)) for name in models]
+    return replace(prompts, models=np.array(assigned, dtype=np.int64), model_names=tuple(numbers))
+
+
 def add_answers(prompts: Prompts) -> Prompts:
     """The prompts with the responses after them, where these are known as text."""
     ends = prompts.segment_ends
@@ -154,12 +171,12 @@ def chain_blocks(prompts: Prompts, unit_tokens: int) -> Chain:
     chunk = max(1, len(prompts) * _CHUNK_POSITIONS // max(int(ends[-1]), 1))
     for first in range(0, len(prompts), chunk):
         rows = slice(first, first + chunk)
+        part = _cut_rows(prompts, first, first + chunk)
         span = slice(ends[first], ends[min(first + chunk, len(prompts))])
-        number = _count_up(counts[rows])
-        lengths = number * np.repeat(unit[rows], counts[rows])
+        lengths = _count_up(counts[rows]) * np.repeat(unit[rows], counts[rows])
         np.minimum(lengths, np.repeat(counted[rows], counts[rows]), out=lengths)
         tokens[span] = lengths
-        keys[span] = _hash_rows(prompts, rows, counts[rows], lengths)
+        keys[span] = _hash_prompts(part, counts[rows], lengths)
     return Chain(ends, keys, tokens)
 
 
@@ -171,8 +188,8 @@ def chain_messages(prompts: Prompts) -> Chain:
     counts = np.where(textual, np.diff(prompts.segment_ends), full)
     lengths = _count_up(counts) * np.repeat(prompts.block_tokens, counts)
     in_text = np.repeat(textual, counts)
-    lengths[in_text] = _message_ends(prompts, slice(0, len(prompts)))
-    keys = _hash_rows(prompts, slice(0, len(prompts)), counts, lengths)
+    lengths[in_text] = _find_message_ends(prompts)
+    keys = _hash_prompts(prompts, counts, lengths)
     return Chain(np.concatenate(([0], np.cumsum(counts))), keys, lengths)
 
 
@@ -202,59 +219,70 @@ def take_runs(
     return np.concatenate(([0], np.cumsum(lengths))), taken
 
 
-def _hash_rows(prompts: Prompts, rows: slice, counts: Counts, lengths: Counts) -> Hashes:
+def _cut_rows(prompts: Prompts, first: int, stop: int) -> Prompts:
+    """Neighbouring prompts, without a copy."""
+    rows = slice(first, stop)
+    messages, blocks = (
+        ends[first : stop + 1] for ends in (prompts.segment_ends, prompts.block_ends)
+    )
+    per_row = {
+        item.name: getattr(prompts, item.name)[rows]
+        for item in fields(prompts)
+        if item.name not in _SHARED
+    }
+    return replace(
+        prompts,
+        **per_row,
+        segment_ends=messages - messages[0],
+        segments=prompts.segments[messages[0] : messages[-1]],
+        marks=prompts.marks[messages[0] : messages[-1]],
+        block_ends=blocks - blocks[0],
+        blocks=prompts.blocks[blocks[0] : blocks[-1]],
+    )
+
+
+def _hash_prompts(prompts: Prompts, counts: Counts, lengths: Counts) -> Hashes:
     """The keys of `counts` prefixes a prompt, which have `lengths` tokens."""
-    textual = prompts.has_text[rows]
+    textual = prompts.has_text
     in_text = np.repeat(textual, counts)
     hashes = np.empty(len(lengths), dtype=np.uint64)
-    hashes[in_text] = _hash_texts(prompts, rows, counts[textual], lengths[in_text])
-    hashes[~in_text] = _hash_trace(prompts, rows, np.where(textual, 0, counts))
-    return seal(hashes, lengths, np.repeat(prompts.scopes[rows], counts))
+    hashes[in_text] = _hash_texts(prompts, counts[textual], lengths[in_text])
+    hashes[~in_text] = _hash_trace(prompts, np.where(textual, 0, counts))
+    return seal(hashes, lengths, np.repeat(prompts.scopes, counts))
 
 
-def _hash_trace(prompts: Prompts, rows: slice, counts: Counts) -> Hashes:
-    starts = prompts.block_ends[:-1][rows]
+def _hash_trace(prompts: Prompts, counts: Counts) -> Hashes:
     number = _count_up(counts) - 1
-    ids = prompts.blocks[np.repeat(starts, counts) + number]
+    ids = prompts.blocks[np.repeat(prompts.block_ends[:-1], counts) + number]
     terms = mix(ids.view(np.uint64)) * powers(int(counts.max(initial=1)))[number]
     return sum_within(terms, np.cumsum(counts) - counts, counts)
 
 
-def _hash_texts(prompts: Prompts, rows: slice, counts: Counts, lengths: Counts) -> Hashes:
+def _hash_texts(prompts: Prompts, counts: Counts, lengths: Counts) -> Hashes:
     """Hash the prefixes of texts, whose lengths increase within a prompt."""
     if not len(lengths):
         return np.zeros(0, dtype=np.uint64)
-    segments, per_row = _segments_of(prompts, rows)
-    texts = prompts.texts
-    sizes = texts.lengths[segments]
-    ends = _message_ends(prompts, rows)
+    texts, segments = prompts.texts, prompts.segments
+    sizes = texts.measure(segments)
+    ends = _find_message_ends(prompts)
     most = powers(int(ends.max()))
+    per_row = np.diff(prompts.segment_ends)[prompts.has_text]
     firsts = np.cumsum(per_row) - per_row
-    terms = most[ends - sizes] * texts.sums[segments]
+    terms = most[ends - sizes] * texts.prefixes[texts.starts[segments + 1] - 1]
     before = sum_within(terms, firsts, per_row) - terms
-    globally = np.cumsum(sizes)
     totals = np.add.reduceat(sizes, firsts)
     row_starts = np.repeat(np.cumsum(totals) - totals, counts)
-    at = np.searchsorted(globally, row_starts + lengths)
+    at = np.searchsorted(np.cumsum(sizes), row_starts + lengths)
     offsets = (ends - sizes)[at]
     inside = texts.prefixes[texts.starts[segments[at]] + lengths - offsets - 1]
     return before[at] + most[offsets] * inside
 
 
-def _message_ends(prompts: Prompts, rows: slice) -> Counts:
+def _find_message_ends(prompts: Prompts) -> Counts:
     """Where each message of each text ends, in tokens from the prompt's start."""
-    segments, per_row = _segments_of(prompts, rows)
-    sizes = prompts.texts.lengths[segments]
-    starts = np.cumsum(per_row) - per_row
-    return sum_within(sizes.view(np.uint64), starts, per_row).view(np.int64)
-
-
-def _segments_of(prompts: Prompts, rows: slice) -> tuple[Counts, Counts]:
-    """The messages of the prompts that have any, and how many each of them has."""
-    per_row = np.diff(prompts.segment_ends)[rows]
-    first = prompts.segment_ends[:-1][rows]
-    start = first[0] if len(first) else 0
-    return prompts.segments[start : start + per_row.sum()], per_row[per_row > 0]
+    per_row = np.diff(prompts.segment_ends)[prompts.has_text]
+    sizes = prompts.texts.measure(prompts.segments).view(np.uint64)
+    return sum_within(sizes, np.cumsum(per_row) - per_row, per_row).view(np.int64)
 
 
 def _count_up(counts: Counts) -> Counts:

@@ -26,7 +26,6 @@ def read_prompts(
     batches: Iterable[LogBatch],
     *,
     tokens_of: str | None = None,
-    split_tenants: bool = True,
     with_answers: bool = True,
 ) -> Prompts:
     """The prompts of a log, in its order.
@@ -38,14 +37,13 @@ def read_prompts(
     Args:
         batches: the log, with messages, tools and response.
         tokens_of: count all text with this model's vocabulary.
-        split_tenants: whether tenants are isolated from each other. Models always are.
         with_answers: also tokenise the responses, which caches of outputs need.
 
     Raises:
         InputError: messages that are not a list of objects.
         FrugalError: the vocabulary is not installed.
     """
-    gatherer = _Gatherer(TextBuilder(tokens_of), split_tenants, with_answers)
+    gatherer = _Gatherer(TextBuilder(tokens_of), with_answers)
     for batch in batches:
         gatherer.add(batch)
     return gatherer.build()
@@ -54,11 +52,10 @@ def read_prompts(
 @dataclass(slots=True)
 class _Gatherer:
     texts: TextBuilder
-    split_tenants: bool
     with_answers: bool
     columns: _Columns = field(default_factory=_Columns)
     models: dict[str, int] = field(default_factory=dict[str, int])
-    scopes: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    tenants: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, batch: LogBatch) -> None:
         models = [name or "" for name in batch.column("model").to_pylist()]
@@ -71,7 +68,7 @@ class _Gatherer:
             "begun_us": _read_delay(batch.column("ttft_ms")),
             "done_us": _read_delay(batch.column("latency_ms")),
             "models": [self.models.setdefault(name, len(self.models)) for name in models],
-            "scopes": [self._scope(*key) for key in zip(tenants, models, strict=True)],
+            "tenants": [self.tenants.setdefault(name, len(self.tenants)) for name in tenants],
             "input_tokens": _to_ints(_child(usage, "input_tokens", rows), -1),
             "output_tokens": _to_ints(_child(usage, "output_tokens", rows), 0),
             "blocks": _to_ints(blocks.flatten(), 0),
@@ -96,10 +93,6 @@ class _Gatherer:
         )
         _fill_input_tokens(prompts)
         return prompts
-
-    def _scope(self, tenant: str, model: str) -> int:
-        key = (tenant if self.split_tenants else "", model)
-        return self.scopes.setdefault(key, len(self.scopes))
 
     def _add_texts(self, batch: LogBatch, models: list[str]) -> dict[str, list[int]]:
         segments: list[int] = []
@@ -128,7 +121,7 @@ _PLAIN = (
     "time_us",
     "begun_us",
     "done_us",
-    "scopes",
+    "tenants",
     "models",
     "input_tokens",
     "output_tokens",

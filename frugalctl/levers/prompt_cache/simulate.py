@@ -83,6 +83,8 @@ def simulate(prompts: Prompts, settings: CacheSettings) -> Simulation:
         ConfigError: a model without rules, or a cache that needs what the log does not show.
     """
     prompts = require_block_sizes(prompts, settings.unit_tokens)
+    if not settings.split_tenants:
+        prompts = replace(prompts, tenants=np.zeros_like(prompts.tenants))
     times_us, order, notes = _order_by_time(prompts.time_us)
     resolved = _resolve_models(prompts, settings)
     groups = _group_rows(prompts, resolved)

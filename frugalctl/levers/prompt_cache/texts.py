@@ -43,15 +43,9 @@ class Texts:
     first_runs: NDArray[np.int8]
     last_runs: NDArray[np.int8]
 
-    @property
-    def lengths(self) -> Counts:
-        """int64[m], tokens of each message."""
-        return np.diff(self.starts)
-
-    @property
-    def sums(self) -> Hashes:
-        """uint64[m], the hash of each whole message."""
-        return self.prefixes[self.starts[1:] - 1]
+    def measure(self, messages: Counts) -> Counts:
+        """int64, the tokens of messages, which are given by their numbers."""
+        return self.starts[messages + 1] - self.starts[messages]
 
 
 class TextBuilder:

@@ -85,7 +85,7 @@ def make_prompts(requests, **columns):
         "time_us": np.array([time * SECOND_US for time, *_ in requests], dtype=np.int64),
         "begun_us": none,
         "done_us": none,
-        "scopes": np.array([scope for _, scope, *_ in requests], dtype=np.int64),
+        "tenants": np.array([scope for _, scope, *_ in requests], dtype=np.int64),
         "models": none,
         "input_tokens": np.array(
             [sum(len(m.tokens) for m in messages) for _, _, messages, _ in requests],

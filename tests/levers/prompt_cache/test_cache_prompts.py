@@ -11,6 +11,7 @@ import frugalctl.levers.prompt_cache.prompts as prompts_module
 from frugalctl.errors import InputError
 from frugalctl.levers.prompt_cache.prompts import (
     add_answers,
+    assign_models,
     chain_blocks,
     chain_messages,
     select,
@@ -151,14 +152,16 @@ def test_the_vocabulary_is_that_of_the_model_or_the_one_that_is_asked_for():
     assert one.tolist() == [own[1]] * 2
 
 
-def test_tenants_and_models_are_apart_unless_tenants_share():
+def test_tenants_and_models_are_apart():
     requests = [
         {"model": model, "tenant": tenant, "messages": [HELLO]}
-        for model, tenant in (("m", "a"), ("m", "b"), ("n", "a"), ("m", "a"))
+        for model, tenant in (("m", "a"), ("m", "b"), ("n", "a"), ("m", "a"), ("n", "b"))
     ]
-    apart = read_requests(*requests).scopes.tolist()
-    assert apart == [0, 1, 2, 0]
-    assert read_requests(*requests, split_tenants=False).scopes.tolist() == [0, 0, 1, 0]
+    prompts = read_requests(*requests)
+    first, *others = prompts.scopes.tolist()
+    assert others[2] == first and len({first, *others}) == 4
+    moved = assign_models(prompts, ["n", "n", "n", "o", "n"]).scopes.tolist()
+    assert moved[0] == moved[2] and moved[1] == moved[4] and len(set(moved)) == 3
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ def test_each_model_has_its_own_rules_and_cache():
     assert modes == {"gpt-4o": "blocks", "gpt-5.6-sol": "breakpoints"}
 
 
+def test_tenants_share_only_where_that_is_asked_for():
+    requests = [ask(at, tenant=tenant) for at, tenant in enumerate("aba")]
+    assert hits(run("openai", *requests)) == [False, False, True]
+    assert hits(run("openai:tenants=shared", *requests)) == [False, True, True]
+
+
 def test_rules_are_those_of_the_day():
     early = ask(0) | {"timestamp": 1_760_000_000_000_000}
     found = run("qwen", early, early).rules["gpt-4o"]
