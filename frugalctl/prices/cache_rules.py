@@ -164,15 +164,21 @@ def find_cache_rule(provider: str, mode: str, model: str, day: date | None) -> C
     Args:
         provider: as `list_providers` writes it.
         mode: one of `list_modes`; "" takes what the model has by default.
-        model: as a log names it; "" for the general row.
+        model: as a log names it; "" for the general row, or the first if there is none.
         day: when (UTC); None for now.
     """
+    fitting = [
+        rule
+        for rule in load_cache_rules()
+        if rule.provider == provider
+        and (mode in ("", rule.mode) or rule.mode == "none")
+        and rule.holds_on(day)
+    ]
     name = strip_model(model)
-    for rule in load_cache_rules():
-        wanted = rule.provider == provider and (mode in ("", rule.mode) or rule.mode == "none")
-        if wanted and rule.names(name) and rule.holds_on(day):
-            return rule
-    return None
+    if name:
+        return next((rule for rule in fitting if rule.names(name)), None)
+    cached = [rule for rule in fitting if rule.engine != "none"]
+    return next((rule for rule in cached if rule.models == "*"), cached[0] if cached else None)
 
 
 def strip_model(model: str) -> str:

@@ -55,15 +55,19 @@ def test_every_row_makes_sense(rule):
         )
 
 
-def test_every_provider_and_mode_has_a_general_row():
+def test_every_provider_and_mode_has_a_rule_for_an_unknown_model():
     for provider in list_providers():
         for mode in ["", *list_modes(provider)]:
-            if (provider, mode) in {("openai", "24h"), ("azure", "24h"), ("bedrock", "")}:
-                continue
-            if mode == "implicit" and provider in ("openai", "azure"):
-                continue
-            rule = find_cache_rule(provider, mode, "some-model", None)
+            rule = find_cache_rule(provider, mode, "", None)
             assert rule is not None and rule.engine != "none", (provider, mode)
+            assert mode in ("", rule.mode)
+
+
+def test_a_mode_that_a_model_does_not_have():
+    assert find_cache_rule("openai", "24h", "gpt-4o", None) is None
+    assert find_cache_rule("openai", "24h", "gpt-4.1-mini", None).ttl_s == 86_400
+    assert find_cache_rule("google", "explicit", "gemini-1.5-pro", None).engine == "named"
+    assert find_cache_rule("google", "implicit", "gemini-1.5-pro", None).engine == "none"
 
 
 def test_no_row_is_hidden_behind_an_earlier_one():

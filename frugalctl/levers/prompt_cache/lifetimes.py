@@ -30,19 +30,26 @@ def count_live(
     dead = np.ones(len(keys), dtype=np.bool_)
     if not len(keys):
         return np.zeros(len(times_us), dtype=np.int64)
-    order, is_new = group_in_order(keys)
+    order, starts = group_in_order(keys)
     rows = np.repeat(np.arange(len(times_us), dtype=np.int32), np.diff(ends))[order]
-    starts = is_new
+    groups = None
+    if life_us is not None:
+        groups = np.cumsum(starts, dtype=np.int64)
+        groups <<= _ROW_BITS
+        groups |= rows
     if idle_us is not None:
         used_us = times_us[rows]
-        starts = is_new.copy()
         starts[1:] |= used_us[1:] - used_us[:-1] > idle_us
+        del used_us
+    del rows
     dead[order] = starts
-    if life_us is not None:
+    if life_us is not None and groups is not None:
+        by_depth, bounds = _sort_by_depth(order, ends)
+        order = order[by_depth]
+        groups = groups[by_depth]
+        del by_depth
         last_rows = np.searchsorted(times_us, times_us + life_us, side="right")
-        groups = np.cumsum(is_new, dtype=np.int64) << _ROW_BITS
-        groups |= rows
-        _expire_by_depth(dead, ends, order, groups, last_rows)
+        _expire_by_depth(dead, bounds, order, groups, last_rows)
     return _count_leading(dead, ends)
 
 
@@ -78,8 +85,18 @@ def group_in_order(keys: Hashes) -> tuple[Counts, NDArray[np.bool_]]:
     return order, is_new
 
 
+def _sort_by_depth(order: Counts, ends: Counts) -> tuple[Counts, Counts]:
+    """A permutation that brings blocks of one depth together, and where each depth begins."""
+    depths = np.arange(len(order), dtype=np.int32)
+    depths -= np.repeat(ends[:-1].astype(np.int32), np.diff(ends))
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(depths))))
+    # numpy sorts 16-bit numbers in linear time
+    narrow = np.uint16 if len(bounds) <= 1 << 16 else np.int32
+    return np.argsort(depths[order].astype(narrow), kind="stable"), bounds
+
+
 def _expire_by_depth(
-    dead: NDArray[np.bool_], ends: Counts, order: Counts, groups: Counts, last_rows: Counts
+    dead: NDArray[np.bool_], bounds: Counts, order: Counts, groups: Counts, last_rows: Counts
 ) -> None:
     """Add to the dead what was written too long ago, or stands behind what is dead.
 
@@ -87,16 +104,11 @@ def _expire_by_depth(
 
     Args:
         dead: bool[b], in the order of the blocks; is changed.
-        ends: int64[n + 1], where each prompt's blocks end.
-        order: int64[b], equal blocks together, in the order of their prompts.
+        bounds: int64[d + 1], where each depth begins in `order`.
+        order: int64[b], blocks by depth; equal ones together, in the order of their prompts.
         groups: int64[b], in that order: a number for the block, and in the low bits the prompt.
         last_rows: int64[n], the first prompt that is too late for what this one writes.
     """
-    depths = np.arange(len(dead)) - np.repeat(ends[:-1], np.diff(ends))
-    narrow = depths[order].astype(np.uint16 if depths.max() < 1 << 16 else np.int64)
-    by_depth = np.argsort(narrow, kind="stable")
-    order, groups = order[by_depth], groups[by_depth]
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(depths))))
     for depth in range(len(bounds) - 1):
         level = slice(bounds[depth], bounds[depth + 1])
         visits = order[level]

@@ -4,6 +4,7 @@ from frugalctl.errors import ConfigError
 from frugalctl.levers.prompt_cache import parse_cache_spec, parse_cache_table
 from frugalctl.levers.prompt_cache.engine import Breakpoint
 from frugalctl.levers.prompt_cache.settings import list_kinds, resolve_rules
+from frugalctl.prices.cache_rules import list_modes, list_providers
 
 S = 1_000_000
 
@@ -17,6 +18,14 @@ def test_every_kind_stands_alone(kind):
     settings = parse_cache_spec(kind)
     assert settings.name == kind
     assert resolve_rules(settings, "", None).rules.hits
+
+
+def test_every_mode_of_every_provider_is_understood():
+    for provider in list_providers():
+        for mode in list_modes(provider):
+            spec = f"{provider}:{mode}"
+            found = resolve_rules(parse_cache_spec(spec), "", None)
+            assert found.source.mode == mode, spec
 
 
 def test_parameters_of_blocks():
