@@ -1,4 +1,4 @@
-"""`frugalctl prices`: list, show, cost, diff."""
+"""`frugalctl prices`: list, show, cost, diff, cache."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from frugalctl.cli.cache_rules import show_cache_rules
 from frugalctl.cli.console import print_rows, print_text
 from frugalctl.cli.options import Format, FormatOption, JsonOption, OutputOption, choose_format
 from frugalctl.errors import PriceError, UsageError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Look prices up, price one call, compare price tables.", no_args_is_help=True
 )
+
+app.command("cache")(show_cache_rules)
 
 DayOption = Annotated[
     str | None, typer.Option("--as-of", metavar="DATE", help="A day or time; UTC if not said.")

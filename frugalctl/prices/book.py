@@ -28,7 +28,7 @@ DATA = Path(__file__).parent / "data"
 ALIAS_COLUMNS = ("provider", "alias", "model", "note")
 _MOST_REMEMBERED = 10_000
 _MOST_IN_TABLE = 100
-_NOT_PRICES = frozenset({"aliases.csv", "tiers.csv", "known_differences.csv"})
+_NOT_PRICES = frozenset({"aliases.csv", "cache_rules.csv", "tiers.csv", "known_differences.csv"})
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

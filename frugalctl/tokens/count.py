@@ -32,7 +32,7 @@ class _CountCache:
         if known is not None:
             return known
         encode = load_encoder(encoding)
-        tokens = sum(map(encode, _cut(text)))
+        tokens = sum(len(encode(piece)) for piece in _cut(text))
         self._chars += len(text)
         self._counts[key] = tokens
         while self._chars > self._max_chars:
@@ -55,6 +55,16 @@ def count_text(text: str, model: str) -> int:
         FrugalError: the vocabulary is not installed.
     """
     return _cache.count(encoding_name(model), text)
+
+
+def encode_text(text: str, model: str) -> list[int]:
+    """The tokens of a text for a model, as numbers in its vocabulary, cut like `count_text`.
+
+    Raises:
+        FrugalError: the vocabulary is not installed.
+    """
+    encode = load_encoder(encoding_name(model))
+    return [token for piece in _cut(text) for token in encode(piece)]
 
 
 def count_messages(messages: list[dict[str, Any]], tools: list[Any] | None, model: str) -> int:

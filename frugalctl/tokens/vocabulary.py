@@ -23,8 +23,8 @@ _FILES = {
 
 
 @lru_cache(maxsize=len(_FILES))
-def load_encoder(encoding: str) -> Callable[[str], int]:
-    """A function that counts the tokens of a text; special tokens in it are ordinary text.
+def load_encoder(encoding: str) -> Callable[[str], list[int]]:
+    """A function that cuts a text into tokens; special tokens in it are ordinary text.
 
     tiktoken reads its files where `TIKTOKEN_CACHE_DIR` says; if that is not set, it is set for
     this process to the folder in litellm, so that nothing is fetched from the network.
@@ -41,11 +41,10 @@ def load_encoder(encoding: str) -> Callable[[str], int]:
     os.environ.setdefault(_CACHE_VARIABLE, folder)
     import tiktoken
 
-    encode = tiktoken.get_encoding(encoding).encode_ordinary
-    return lambda text: len(encode(text))
+    return tiktoken.get_encoding(encoding).encode_ordinary
 
 
-def _load_claude() -> Callable[[str], int]:
+def _load_claude() -> Callable[[str], list[int]]:
     file = _packaged_folder() / _FILES[CLAUDE]
     _require(file, CLAUDE)
     from tokenizers import Tokenizer
@@ -53,10 +52,10 @@ def _load_claude() -> Callable[[str], int]:
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
 
-    def count(text: str) -> int:
-        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
 
-    return count
+    return encode
 
 
 def _packaged_folder() -> Path:

@@ -16,7 +16,8 @@ from frugalctl.prices.windows import minutes_of_week, parse_window
 
 BOOK = load_book()
 TABLES = sorted(path for path in DATA.glob("*.csv"))
-PRICES = [path for path in TABLES if path.stem not in ("aliases", "tiers", "known_differences")]
+NOT_PRICES = ("aliases", "cache_rules", "tiers", "known_differences")
+PRICES = [path for path in TABLES if path.stem not in NOT_PRICES]
 
 
 def write_prices(folder, *rows, header=SET_COLUMNS):

@@ -90,9 +90,9 @@ def test_long_texts_neither_overflow_nor_drift(filler):
 def test_each_text_is_counted_once_within_bounds():
     calls = []
 
-    def encode(text: str) -> int:
+    def encode(text: str) -> list[int]:
         calls.append(text)
-        return len(text)
+        return list(range(len(text)))
 
     cache = _CountCache(10)
     load_encoder.cache_clear()
