@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from frugalctl.errors import BadLine, InputError
 from frugalctl.levers.prompt_cache.hashing import Counts
 from frugalctl.levers.prompt_cache.prompts import Prompts
 from frugalctl.levers.prompt_cache.texts import TextBuilder
@@ -40,7 +41,7 @@ def read_prompts(
         with_answers: also tokenise the responses, which caches of outputs need.
 
     Raises:
-        InputError: messages that are not a list of objects.
+        BadLine: messages that are not a list of objects.
         FrugalError: the vocabulary is not installed.
     """
     gatherer = _Gatherer(TextBuilder(tokens_of), with_answers)
@@ -103,7 +104,11 @@ class _Gatherer:
         responses = batch.column("response").to_pylist()
         for row, messages in enumerate(batch.column("messages").to_pylist()):
             model = models[row]
-            found = self.texts.add_messages(messages, tools[row], model) if messages else []
+            try:
+                found = self.texts.add_messages(messages, tools[row], model) if messages else []
+            except InputError as error:
+                line = batch.lines[row]
+                raise BadLine(error.message, source=batch.source, line=line) from None
             segments += [number for number, _ in found]
             marks += [mark for _, mark in found]
             counts.append(len(found))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_cache_engines import conversations
 
 import frugalctl.levers.prompt_cache.prompts as prompts_module
-from frugalctl.errors import InputError
+from frugalctl.errors import BadLine, InputError
 from frugalctl.levers.prompt_cache.prompts import (
     add_answers,
     assign_models,
@@ -204,3 +204,9 @@ def test_prompts_of_a_trace():
 def test_messages_that_are_none(messages):
     with pytest.raises(InputError):
         TextBuilder().add_messages(messages, None, "m")
+
+
+def test_bad_messages_are_named_by_their_line():
+    with pytest.raises(BadLine) as caught:
+        read_requests({"messages": [HELLO]}, {"messages": [1]})
+    assert str(caught.value) == "log:2: messages is not a JSON list of objects"
