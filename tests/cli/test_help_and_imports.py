@@ -14,6 +14,7 @@ COMMANDS = [
     "check",
     "prices list",
     "prices show",
+    "prices cache",
     "prices cost",
     "prices diff",
     "log convert",
