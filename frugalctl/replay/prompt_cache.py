@@ -28,7 +28,7 @@ from frugalctl.prices.schedule import INPUT_CLASSES
 from frugalctl.prices.storage import price_storage
 from frugalctl.replay.answers import collect_answers, price_side, take_calls
 from frugalctl.replay.engine import Setup, choose_calls
-from frugalctl.replay.ledger import Floats, Integers, Side
+from frugalctl.replay.ledger import Integers, Side
 
 Multipliers = tuple[float | None, float | None, float | None, float | None]
 """What a token costs as a multiple of fresh input: fresh, read, write, write for an hour."""
@@ -137,7 +137,6 @@ def _sum_up(
 ) -> dict[str, Any]:
     """The report's `prompt_cache`: shares of counted tokens, tokens as billed."""
     outcome, counted = simulation.outcome, simulation.counted
-    bounds = {"pessimistic": simulation.pessimistic, "optimistic": simulation.optimistic}
     return {
         "name": simulation.name,
         **_shares(counted),
@@ -147,12 +146,12 @@ def _sum_up(
         "requests": len(outcome.read_tokens),
         "requests_with_hit": int(np.count_nonzero(outcome.read_tokens)),
         "relative_input_cost": _relative_cost(counted, models, factors),
-        "bounds": None
-        if simulation.optimistic is None
-        else {
+        "bounds": simulation.counted_bounds
+        and {
             name: _shares(bound) | {"relative_input_cost": _relative_cost(bound, models, factors)}
-            for name, bound in bounds.items()
-            if bound is not None
+            for name, bound in zip(
+                ("pessimistic", "optimistic"), simulation.counted_bounds, strict=True
+            )
         },
     }
 
@@ -179,7 +178,7 @@ def _relative_cost(
     )
     cost = 0.0
     for number, of_class in enumerate(tokens):
-        by_model: Floats = np.bincount(codes, weights=of_class, minlength=len(names))
+        by_model = np.bincount(codes, weights=of_class, minlength=len(names))
         for name, used in zip(names.tolist(), by_model.tolist(), strict=True):
             factor = factors[name][number]
             if used and factor is None:
@@ -194,6 +193,8 @@ def _multipliers(rule: CacheRule | None, setup: Setup, model: str) -> Multiplier
     book = _book_multipliers(setup, model)
     if rule is None:
         return book
+    if rule.mode == "self-hosted":
+        return (1.0, None, None, None)
     long = find_cache_rule(rule.provider, "1h", model, rule.valid_from)
     ruled = (
         1.0,
