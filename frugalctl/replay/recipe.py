@@ -7,11 +7,13 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from frugalctl.errors import ConfigError
 from frugalctl.levers.cascade import CascadePolicy
-from frugalctl.levers.prompt_cache.settings import CacheSettings, parse_cache_table
+
+if TYPE_CHECKING:
+    from frugalctl.levers.prompt_cache.settings import CacheSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,14 @@ def parse_recipe(data: dict[str, Any], name: str) -> Recipe:
     return Recipe(
         given,
         None if cascade is None else _parse_cascade(cascade),
-        None if cache is None else parse_cache_table(cache),
+        None if cache is None else _parse_prompt_cache(cache),
     )
+
+
+def _parse_prompt_cache(table: dict[str, Any]) -> CacheSettings:
+    from frugalctl.levers.prompt_cache.settings import parse_cache_table
+
+    return parse_cache_table(table)
 
 
 def _table(data: dict[str, Any], lever: str) -> dict[str, Any] | None:
