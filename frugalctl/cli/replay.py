@@ -193,4 +193,5 @@ def _suggest(result: Report) -> None:
         if name == NO_MODEL:
             note("requests that name no model have no price; `--model MODEL` says which was meant")
         else:
-            note(f"{name} has no price in the book; `--prices log` takes the log's own cost_usd")
+            instead = "; `--prices log` takes the log's own cost_usd"
+            note(f"{name} has no price in the book{'' if result.prompt_cache else instead}")

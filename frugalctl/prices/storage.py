@@ -31,13 +31,15 @@ def price_storage(
     if not len(rows):
         return usd
     models: list[Any] = calls.model.take(rows).to_pylist()
-    providers = [None] * len(rows) if calls.provider is None else calls.provider.take(rows)
+    providers: list[Any] = (
+        [None] * len(rows) if calls.provider is None else calls.provider.take(rows).to_pylist()
+    )
     prices: dict[tuple[Any, Any, int], float] = {}
     for row, model, provider in zip(rows.tolist(), models, providers, strict=True):
         when_us = as_of_us if as_of_us is not None else int(calls.timestamp_us[row])
-        key = (model, provider and str(provider), when_us // 86_400_000_000)
+        key = (model, provider, when_us // 86_400_000_000)
         if key not in prices:
-            prices[key] = _find_price(book, model, key[1], when_us)
+            prices[key] = _find_price(book, model, provider, when_us)
         usd[row] = token_hours[row] * prices[key] / TOKENS_PER_MTOK
     return usd
 

@@ -126,7 +126,7 @@ def replay_batch(
     own = choose_baseline_answers(answers, setup)
     baseline = take_side(answers.side, own)
     chosen = choose_calls(answers, setup)
-    covered = (own >= 0) & chosen.covered
+    covered = chosen.covered
     taken = take_side(answers.side, chosen.answer)
     recipe, after = baseline, dict[str, Floats]()
     if setup.recipe.cascade is not None:
@@ -176,23 +176,25 @@ def _answered(answers: Answers) -> Integers:
 
 
 def choose_calls(answers: Answers, setup: Setup) -> Chosen:
-    """The calls of the cascade, or of the baseline where there is no cascade."""
+    """The calls of the cascade, or of the baseline where there is no cascade.
+
+    A request that the baseline did not answer is not compared, so it makes no calls.
+    """
     policy = setup.recipe.cascade
+    own = choose_baseline_answers(answers, setup)
     if policy is None:
-        own = choose_baseline_answers(answers, setup)
         at = np.flatnonzero(own >= 0)
         return Chosen(at, own[at], own >= 0)
     index = [answers.of_model(model) for model in policy.models]
     present = [at >= 0 for at in index]
     scores = [np.where(at >= 0, answers.confidence[at], np.nan) for at in index]
     decisions = decide(policy, present, scores)
-    made = [
-        np.flatnonzero(decisions.covered & (decisions.calls > step)) for step in range(len(index))
-    ]
+    covered = decisions.covered & (own >= 0)
+    made = [np.flatnonzero(covered & (decisions.calls > step)) for step in range(len(index))]
     row = np.concatenate(made)
     answer = np.concatenate([at[rows] for at, rows in zip(index, made, strict=True)])
     order = np.argsort(row, kind="stable")
-    return Chosen(row[order], answer[order], decisions.covered)
+    return Chosen(row[order], answer[order], covered)
 
 
 def take_side(side: Side, index: Integers) -> Side:

@@ -33,6 +33,11 @@ from frugalctl.replay.ledger import Integers, Side
 Multipliers = tuple[float | None, float | None, float | None, float | None]
 """What a token costs as a multiple of fresh input: fresh, read, write, write for an hour."""
 
+_MAKERS = frozenset(
+    {"alibaba", "anthropic", "deepseek", "google", "mistral", "moonshot", "openai", "xai"}
+)
+"""Providers that sell their own models; clouds and hosts sell those of others."""
+
 __all__ = ["NEEDED_FIELDS", "SimulatedCache", "plan_prompt_cache"]
 
 
@@ -109,8 +114,30 @@ def plan_prompt_cache(
         for name in set(models)
     }
     return SimulatedCache(
-        simulation.outcome, _sum_up(simulation, models, factors), simulation.notes
+        simulation.outcome,
+        _sum_up(simulation, models, factors),
+        (*simulation.notes, *_describe_prices(simulation.rules, setup)),
     )
+
+
+def _describe_prices(rules: dict[str, CacheRule], setup: Setup) -> Iterator[str]:
+    """What a reader could get wrong about the dollars: whose prices they are."""
+    if setup.prices == "log":
+        yield "the log's own costs were paid under its own cache: the recipe is priced by the book"
+    hosted = {rule.provider for rule in rules.values() if rule.mode == "self-hosted"}
+    if hosted:
+        yield f"{', '.join(hosted)} has no prices: reads cost what each model's provider asks"
+    foreign = sorted(name for name, rule in rules.items() if _is_foreign(name, rule, setup))
+    if foreign:
+        makers = {rules[name].provider for name in foreign}
+        yield f"rules of {', '.join(makers)}, but own prices, for {', '.join(foreign)}"
+
+
+def _is_foreign(model: str, rule: CacheRule, setup: Setup) -> bool:
+    """Whether a model's prices are of one maker and its cache rules of another."""
+    key = setup.book.resolve(model, None) if model else None
+    makers = {rule.provider} if key is None else {key.provider, rule.provider}
+    return len(makers) > 1 and makers <= _MAKERS
 
 
 def _send_calls(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LogBatch]:
@@ -189,7 +216,10 @@ def _relative_cost(
 
 
 def _multipliers(rule: CacheRule | None, setup: Setup, model: str) -> Multipliers:
-    """By the rule where it says, else by the price book."""
+    """By the price book for the provider's own models, by the rule for those of others.
+
+    Each stands in where the other says nothing.
+    """
     book = _book_multipliers(setup, model)
     if rule is None:
         return book
@@ -202,8 +232,9 @@ def _multipliers(rule: CacheRule | None, setup: Setup, model: str) -> Multiplier
         _number(rule.write_multiplier),
         _number(long.write_multiplier) if long is not None else None,
     )
+    better, other = (ruled, book) if _is_foreign(model, rule, setup) else (book, ruled)
     first, read, write, write_1h = (
-        theirs if theirs is not None else ours for theirs, ours in zip(ruled, book, strict=True)
+        one if one is not None else two for one, two in zip(better, other, strict=True)
     )
     return (first, read, write, write_1h)
 

@@ -195,7 +195,11 @@ def _model_cost(item: ModelSummary) -> str:
 
 def _token_classes(report: Report) -> Table:
     rows = tuple(
-        (item.token_class.replace("_", " "), format_number(item.tokens), format_usd(item.cost_usd))
+        (
+            item.token_class.replace("_", " "),
+            "" if item.token_class == "storage" else format_number(item.tokens),
+            format_usd(item.cost_usd),
+        )
         for item in report.token_classes
         if item.tokens != 0
     )
