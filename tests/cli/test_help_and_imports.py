@@ -16,6 +16,8 @@ COMMANDS = [
     "prices show",
     "prices cost",
     "prices diff",
+    "prices cache",
+    "prefix report",
     "log convert",
     "log validate",
     "log stats",
