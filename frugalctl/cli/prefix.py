@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from frugalctl.cli.console import print_text, render_tables, showing_progress
+from frugalctl.cli.console import note, print_text, render_tables, showing_progress
 from frugalctl.cli.options import (
     AsOfOption,
     Format,
@@ -28,6 +28,7 @@ from frugalctl.files import check_writable
 if TYPE_CHECKING:
     from frugalctl.log.read import ReadNotes
     from frugalctl.log.schema import LogBatch
+    from frugalctl.report.advice import AdviceReport
     from frugalctl.report.prefix_cost import PrefixLog, Pricer
 
 app = typer.Typer(
@@ -88,6 +89,82 @@ def report_prefix(
         Format.csv: lambda: render_prefix_csv(report),
     }
     print_text(renderers[chosen](), output)
+
+
+@app.command("advise")
+def advise_prefix(
+    logs: LogArgument,
+    cache: CacheOption = "auto",
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare",
+            metavar="MODEL",
+            help="Also price the traffic as this model's, by its provider's rules; repeatable.",
+        ),
+    ] = None,
+    model: ModelOption = None,
+    as_of: AsOfOption = None,
+    on_error: OnErrorOption = OnErrorChoice.fail,
+    chosen_format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """The cheapest layout, breakpoints and lifetime for a log, each tried on the log itself.
+
+    Every alternative says what to change, what that assumes, what it reads and writes, and what
+    it saves. With `-o best.toml` the best that a recipe can express is written as one.
+
+    Examples:
+      frugalctl prefix advise requests.jsonl
+
+      frugalctl prefix advise chats.jsonl.gz --model claude-sonnet-4-5 -o best.toml
+    """
+    from frugalctl.report.advice import advise_prefixes, encode_advice
+    from frugalctl.report.advice_layout import (
+        lay_out_advice,
+        render_advice_csv,
+        render_advice_markdown,
+    )
+    from frugalctl.report.prefix import run_caches
+    from frugalctl.report.prefix_layout import render_data, round_values
+
+    chosen = _prepare(logs, chosen_format, as_json, output)
+    log, pricer, notes = _read(logs, model, as_of, on_error)
+    planned = run_caches(log, pricer.book, cache)
+    report = advise_prefixes(
+        log,
+        planned,
+        pricer,
+        models=compare or (),
+        as_of=as_of,
+        input_xxh3=notes.input_xxh3,
+    )
+    if output is not None and output.endswith(".toml"):
+        _write_recipe(report, output)
+        output = None
+    renderers = {
+        Format.table: lambda: render_tables(lay_out_advice(report), output),
+        Format.markdown: lambda: render_advice_markdown(report),
+        Format.json: lambda: render_data(round_values(encode_advice(report))),
+        Format.jsonl: lambda: render_data(round_values(encode_advice(report)), indent=None),
+        Format.csv: lambda: render_advice_csv(report),
+    }
+    print_text(renderers[chosen](), output)
+
+
+def _write_recipe(report: AdviceReport, output: str) -> None:
+    """Write the best of the cache that saves the most."""
+    from frugalctl.report.advice import write_recipe
+
+    caches = list(report.models)
+    cache = max(caches, key=lambda name: report.best(name).saving_usd or 0.0)
+    print_text(write_recipe(report, cache), output)
+    if len(caches) > 1:
+        note(
+            f"{output} is for {', '.join(report.models[cache])} alone: a recipe has one prompt "
+            "cache, and this log's models have several"
+        )
 
 
 def _prepare(

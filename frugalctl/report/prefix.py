@@ -112,7 +112,7 @@ def report_prefixes(
         causes=_blame(log, planned, pricer),
         repetition=find_repetition(log.prompts),
         groups=_group(log, simulation.outcome, costs, served),
-        notes=simulation.notes,
+        notes=(*simulation.notes, *_note_unseen(log, served)),
         price_book=pricer.book.book_id,
         as_of=as_of,
         input_xxh3=input_xxh3,
@@ -153,6 +153,11 @@ def _total(outcome: Outcome, costs: _Costs, rows: Mask) -> CacheTotals:
         logged_usd=_sum_all(costs.logged, priced),
         cost_usd=sum_known(costs.simulated[priced]),
     )
+
+
+def _note_unseen(log: PrefixLog, served: Mask) -> list[str]:
+    hashed = int((served & ~log.prompts.has_text).sum())
+    return [f"{hashed:,} requests show hashes, not text: nobody is blamed"] if hashed else []
 
 
 def _count_unpriced(log: PrefixLog, rows: Mask) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -102,6 +102,14 @@ class Pricer:
     log: PrefixLog
     book: PriceBook
     as_of_us: int | None = None
+
+    def as_model(self, model: str) -> Pricer:
+        """One that prices all requests as this model's, bought from its own provider."""
+        count = len(self.log.prompts)
+        nothing = pa.nulls(count, pa.string())
+        named = pa.array([model] * count, pa.string())
+        changed = {"model": named, "provider": nothing, "region": nothing}
+        return replace(self, log=replace(self.log, columns={**self.log.columns, **changed}))
 
     def price_outcome(self, outcome: Outcome, rows: Counts | None = None) -> Floats:
         """US dollars of the input of requests, NaN where there is no price.

@@ -18,6 +18,7 @@ COMMANDS = [
     "prices diff",
     "prices cache",
     "prefix report",
+    "prefix advise",
     "log convert",
     "log validate",
     "log stats",

@@ -269,7 +269,7 @@ class _Search:
         missed = expected - read
         if missed <= 0 or (read and missed < _GRAIN_TOKENS):
             return None
-        ttl_us = _find_lifetime(rules)
+        ttl_us = find_lifetime(rules)
         idle_us = request.time_us - before.time_us if before else 0
         late = ttl_us is not None and idle_us > ttl_us
         if cause != "first_of_its_kind" and expected < max(rules.min_tokens, rules.step_tokens):
@@ -306,7 +306,7 @@ class _Search:
                 self.varying.setdefault(new, set()).update(span for _, span in spans)
         start = max(character - _SHOWN_CHARS // 2, 0)
         was, now = (text[start : start + _SHOWN_CHARS] for text in texts)
-        return Divergence(at - tools, ROLES[roles[new]], character, was, now, kind)
+        return Divergence(at - tools, ROLES[int(roles[new])], character, was, now, kind)
 
     def _read(self, number: int) -> str:
         if number not in self.contents:
@@ -332,7 +332,7 @@ def _name_rule(rules: MatchRules) -> Cause:
     return "no_breakpoint" if rules.engine == "breakpoints" and rules.hits else "not_held"
 
 
-def _find_lifetime(rules: MatchRules) -> int | None:
+def find_lifetime(rules: MatchRules) -> int | None:
     """Microseconds without use after which a prefix is gone, None if it never is."""
     marked = rules.engine == "breakpoints" and any(p.one_hour for p in rules.breakpoints)
     return rules.ttl_1h_us if marked else rules.ttl_us
