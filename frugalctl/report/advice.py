@@ -20,8 +20,8 @@ from frugalctl.levers.prompt_cache.blame import Divergence, find_misses
 from frugalctl.levers.prompt_cache.describe import Table
 from frugalctl.levers.prompt_cache.engine import Outcome
 from frugalctl.levers.prompt_cache.prompts import select
-from frugalctl.prices.cache_rules import CacheRule
-from frugalctl.report.prefix_cost import Counts, Floats, PrefixLog, Pricer
+from frugalctl.prices.cache_rules import CacheRule, find_cache_rule
+from frugalctl.report.prefix_cost import Counts, Mask, PrefixLog, Pricer
 from frugalctl.report.prefix_model import SCHEMA_VERSION
 
 _PROBE_TOKENS = 1000
@@ -143,7 +143,7 @@ def advise_prefixes(
         advice=tuple(advice),
         varying=tuple(where for kind, where in kinds.items() if kind),
         without_cache=planned.plan.without,
-        notes=planned.simulation.notes,
+        notes=(*planned.simulation.notes, *_note_unpriced(log, planned, pricer)),
         price_book=pricer.book.book_id,
         as_of=as_of,
         input_xxh3=input_xxh3,
@@ -185,6 +185,13 @@ def _to_toml(value: Any) -> str:
     return f'"{text}"'
 
 
+def _note_unpriced(log: PrefixLog, planned: Planned, pricer: Pricer) -> list[str]:
+    served = planned.simulation.covered
+    usd = pricer.price_fresh(log.prompts.input_tokens)
+    names = _list_models(log, np.flatnonzero(served & np.isnan(usd)))
+    return [f"without a price, and in no cost: {', '.join(names)}"] if names else []
+
+
 def _find_spec(log: PrefixLog, model: str, pricer: Pricer) -> str:
     """The cache of a model that the log does not have."""
     first = select(log.prompts, np.flatnonzero(log.prompts.covered)[:1])
@@ -201,12 +208,21 @@ def _list_models(log: PrefixLog, rows: Counts) -> list[str]:
 
 
 def _rank(found: Sequence[Alternative], log: PrefixLog, pricer: Pricer) -> list[Advice]:
-    """Price the alternatives of one cache; its first one is to leave all as it is."""
+    """Price the alternatives of one cache; its first one is to leave all as it is.
+
+    Requests without a price are left out of all costs.
+    """
     base = found[0]
-    uncached = _sum(pricer.price_fresh(log.prompts.input_tokens[base.rows], base.rows))
-    base_usd = _cost(base, pricer)
-    whole = int(log.prompts.input_tokens[base.rows].sum())
-    priced = [_price(one, pricer, uncached, base_usd, whole, log) for one in found]
+    tokens = log.prompts.input_tokens[base.rows]
+    uncached = pricer.price_fresh(tokens, base.rows)
+    known = ~np.isnan(uncached)
+    scale = _Scale(
+        known=known,
+        uncached_usd=float(uncached[known].sum()) if known.any() else None,
+        base_usd=_cost(base, pricer, known),
+        input_tokens=int(tokens.sum()),
+    )
+    priced = [_price(one, pricer, scale) for one in found]
     plain = {_key(one): one.relative_input_cost for one in priced if one.is_recipe}
     priced = [
         one if one.is_recipe else replace(one, pays=_is_cheaper(one, plain.get(_key(one))))
@@ -238,21 +254,25 @@ def _order(advice: Advice) -> tuple[bool, float, bool]:
     return cost is None, round(cost or 0.0, 3), not advice.is_recipe
 
 
-def _price(
-    one: Alternative,
-    pricer: Pricer,
-    uncached_usd: float | None,
-    base_usd: float | None,
-    whole_tokens: int,
-    log: PrefixLog,
-) -> Advice:
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What the alternatives of one cache are measured by."""
+
+    known: Mask
+    uncached_usd: float | None
+    base_usd: float | None
+    input_tokens: int
+
+
+def _price(one: Alternative, pricer: Pricer, scale: _Scale) -> Advice:
     outcome = one.outcome
     total = max(int(outcome.input_tokens.sum()), 1)
-    cost_usd = None if one.elsewhere and not one.model else _cost(one, pricer)
-    relative = cost_usd / uncached_usd if cost_usd is not None and uncached_usd else None
-    if relative is None:
-        relative = _weigh(one, log, whole_tokens)
-    saved = base_usd - cost_usd if base_usd is not None and cost_usd is not None else None
+    cost_usd = None if one.elsewhere and not one.model else _cost(one, pricer, scale.known)
+    if cost_usd is None or not scale.uncached_usd:
+        relative = _weigh(one, scale.input_tokens)
+    else:
+        relative = cost_usd / scale.uncached_usd
+    saved = None if cost_usd is None or scale.base_usd is None else scale.base_usd - cost_usd
     written = int((outcome.write_tokens + outcome.write_1h_tokens).sum())
     return Advice(
         cache=one.cache,
@@ -275,39 +295,48 @@ def _price(
     )
 
 
-def _cost(one: Alternative, pricer: Pricer) -> float | None:
-    """US dollars of an alternative, None if a part of it has no price."""
+def _cost(one: Alternative, pricer: Pricer, known: Mask) -> float | None:
+    """US dollars of an alternative over the requests that have a price.
+
+    None if none has, or if a part of what is needed has no price.
+    """
+    if not known.any():
+        return None
     named = pricer.as_model(one.model) if one.model else pricer
-    usd = _sum(named.price_outcome(one.outcome, one.rows))
-    if one.pings is None or usd is None:
-        return usd
-    sources = one.pings.sources
-    pings = _sum(named.price_outcome(one.pings.outcome, sources))
-    answers = _sum(named.price_output(np.ones(len(sources), dtype=np.int64), sources))
-    return None if pings is None or answers is None else usd + pings + answers
+    usd = [named.price_outcome(one.outcome, one.rows)[known]]
+    if one.pings is not None:
+        mine = np.isin(one.pings.sources, one.rows[known])
+        sources = one.pings.sources
+        usd.append(named.price_outcome(one.pings.outcome, sources)[mine])
+        usd.append(named.price_output(np.ones(len(sources), dtype=np.int64), sources)[mine])
+    total = float(np.concatenate(usd).sum())
+    return None if np.isnan(total) else total
 
 
-def _sum(usd: Floats) -> float | None:
-    return None if np.isnan(usd).any() else float(usd.sum())
-
-
-def _weigh(one: Alternative, log: PrefixLog, whole_tokens: int) -> float | None:
+def _weigh(one: Alternative, input_tokens: int) -> float | None:
     """Cost relative to uncached input by the multipliers of the rules; None if one is unknown."""
     if one.pings or one.outcome.storage_token_hours.any() or not one.rules:
         return None
-    weights = {_read_weights(rule) for rule in one.rules.values()}
-    if len(weights) != 1 or None in weights:
+    weights = {_read_weights(model, rule) for model, rule in one.rules.items()}
+    if len(weights) != 1:
         return None
-    read, write = cast("tuple[float, float]", weights.pop())
+    read, write, write_1h = weights.pop()
     out = one.outcome
-    written = (out.write_tokens + out.write_1h_tokens).sum() * write
-    return float((out.fresh_tokens + out.read_tokens * read).sum() + written) / max(whole_tokens, 1)
+    classes = ((out.fresh_tokens, 1.0), (out.read_tokens, read), (out.write_tokens, write))
+    spent = 0.0
+    for tokens, weight in (*classes, (out.write_1h_tokens, write_1h)):
+        if tokens.any():
+            if weight is None:
+                return None
+            spent += float(tokens.sum()) * weight
+    return spent / max(input_tokens, 1)
 
 
-def _read_weights(rule: CacheRule) -> tuple[float, float] | None:
-    if not (rule.read_multiplier and rule.write_multiplier):
-        return None
-    return float(rule.read_multiplier), float(rule.write_multiplier)
+def _read_weights(model: str, rule: CacheRule) -> tuple[float | None, ...]:
+    """What reads, writes and one-hour writes cost, as multiples of input; None is unknown."""
+    hour = find_cache_rule(rule.provider, "1h", model, None)
+    written = [rule.read_multiplier, rule.write_multiplier, hour.write_multiplier if hour else ""]
+    return tuple(float(text) if text else None for text in written)
 
 
 def _add_break_even(one: Alternative, pricer: Pricer) -> str:

@@ -21,7 +21,7 @@ _NAMES = (
 )
 _WORD = r"(?<![A-Za-z0-9_])(?=[A-Za-z_.:+/-]*\d)[A-Za-z0-9_](?:[\w.:+/-]*[A-Za-z0-9_])?"
 _VALUE = re.compile(rf"{_WORD}|\b(?:{_NAMES})\b|\b[ap]m\b", re.IGNORECASE)
-_MASKED_CHARS = 2000
+_MASKED_CHARS = 1000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(
     rf"\d{{4}}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{{4}}|\b\d\d?:\d\d\b|\b1\d{{9}}(\d{{3}})?\b|"
@@ -63,7 +63,7 @@ def find_divergence(old: str, new: str) -> int:
 
 def mask_values(text: str) -> str:
     """The beginning of a text with its values blotted out, the same for all its versions."""
-    return _VALUE.sub("\0", text[:_MASKED_CHARS])
+    return _VALUE.sub("\0", text[: 4 * _MASKED_CHARS])[:_MASKED_CHARS]
 
 
 def name_kind(value: str) -> Kind:
