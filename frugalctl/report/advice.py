@@ -132,15 +132,15 @@ def advise_prefixes(
     blame = find_misses(log.prompts, log.sessions, reads, planned.rules)
     found = list_alternatives(log.prompts, planned, blame)
     for model in models:
-        spec = _find_spec(log, model, pricer)
-        found += compare_model(log.prompts, planned, model, spec)
-    advice: list[Advice] = []
-    for cache in planned.plan.rows:
-        advice += _rank([one for one in found if one.cache == cache], log, pricer)
+        found += compare_model(log.prompts, planned, model, _find_spec(log, model, pricer))
     kinds = {m.divergence.kind: m.divergence for m in blame.misses if m.divergence}
     return AdviceReport(
         models={name: _list_models(log, rows) for name, rows in planned.plan.rows.items()},
-        advice=tuple(advice),
+        advice=tuple(
+            advice
+            for cache in planned.plan.rows
+            for advice in _rank([one for one in found if one.cache == cache], log, pricer)
+        ),
         varying=tuple(where for kind, where in kinds.items() if kind),
         without_cache=planned.plan.without,
         notes=(*planned.simulation.notes, *_note_unpriced(log, planned, pricer)),

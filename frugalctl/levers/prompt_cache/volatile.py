@@ -7,7 +7,6 @@ months and days), which are compared in step until the literals differ.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Literal
 
@@ -22,6 +21,7 @@ _NAMES = (
 _WORD = r"(?<![A-Za-z0-9_])(?=[A-Za-z_.:+/-]*\d)[A-Za-z0-9_](?:[\w.:+/-]*[A-Za-z0-9_])?"
 _VALUE = re.compile(rf"{_WORD}|\b(?:{_NAMES})\b|\b[ap]m\b", re.IGNORECASE)
 _MASKED_CHARS = 1000
+_NEAR_CHARS = 80
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(
     rf"\d{{4}}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{{4}}|\b\d\d?:\d\d\b|\b1\d{{9}}(\d{{3}})?\b|"
@@ -39,14 +39,23 @@ def find_varying(old: str, new: str) -> list[tuple[Span, Span]]:
     found: list[tuple[Span, Span]] = []
     same = find_divergence(old, new)
     start = max(old.rfind(" ", 0, same), old.rfind("\n", 0, same), -1) + 1
+    tail = _measure_tail(old[same:], new[same:])
+    values = (_VALUE.finditer(text, start, len(text) - tail) for text in (old, new))
     ends = (start, start)
-    for a, b in zip(_VALUE.finditer(old, start), _VALUE.finditer(new, start), strict=False):
+    for a, b in zip(*values, strict=False):
         if old[ends[0] : a.start()] != new[ends[1] : b.start()]:
             break
         if a[0] != b[0]:
             found.append((a.span(), b.span()))
         ends = (a.end(), b.end())
     return found
+
+
+def _measure_tail(old: str, new: str) -> int:
+    """How many characters at the end two texts share, from the beginning of a word on."""
+    shared = find_divergence(old[::-1], new[::-1])
+    space = re.search(r"\s", old[len(old) - shared :])
+    return shared - space.start() if space else 0
 
 
 def find_divergence(old: str, new: str) -> int:
@@ -77,15 +86,20 @@ def name_kind(value: str) -> Kind:
 
 def widen_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     """The groups of values that spans stand in: all of "Mon, 12 Oct 2026 10:05", not just "12"."""
-    groups: list[Span] = []
-    for match in _VALUE.finditer(text):
-        start, end = match.span()
-        if groups and _GLUE.fullmatch(text[groups[-1][1] : start]):
-            groups[-1] = (groups[-1][0], end)
+    return sorted({_widen(text, *span) for span in spans})
+
+
+def _widen(text: str, start: int, end: int) -> Span:
+    """The group of values that a span stands in."""
+    group = (start, start)
+    for match in _VALUE.finditer(text, max(start - _NEAR_CHARS, 0), end + _NEAR_CHARS):
+        if _GLUE.fullmatch(text[group[1] : match.start()]):
+            group = (group[0], match.end())
+        elif match.start() > start:
+            break
         else:
-            groups.append((start, end))
-    starts = [start for start, _ in groups]
-    return [groups[at] for at in sorted({bisect_right(starts, start) - 1 for start, _ in spans})]
+            group = match.span()
+    return group
 
 
 def cut_spans(text: str, spans: Iterable[Span]) -> tuple[str, str]:
