@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import frugalctl
-from frugalctl.cli import check, diff, log, prices, replay, report
+from frugalctl.cli import check, diff, log, prefix, prices, replay, report
 from frugalctl.cli.config import load_defaults, name_variables
 from frugalctl.cli.console import complain, verbosity
 from frugalctl.errors import (
@@ -64,6 +64,7 @@ app.command("diff")(diff.diff)
 app.command("check")(check.check)
 app.add_typer(prices.app, name="prices")
 app.add_typer(log.app, name="log")
+app.add_typer(prefix.app, name="prefix")
 
 
 def main() -> None:

@@ -87,8 +87,8 @@ def simulate(prompts: Prompts, settings: CacheSettings) -> Simulation:
     prompts = require_block_sizes(prompts, settings.unit_tokens)
     if not settings.split_tenants:
         prompts = replace(prompts, tenants=np.zeros_like(prompts.tenants))
-    times_us, order, notes = _order_by_time(prompts.time_us)
-    resolved = _resolve_models(prompts, settings)
+    times_us, order, notes = order_by_time(prompts.time_us)
+    resolved = resolve_models(prompts, settings)
     groups = _group_rows(prompts, resolved)
     counted = _run_groups(prompts, times_us, order, groups, "rules")
     certain = all(one.is_certain for one in resolved.values())
@@ -124,8 +124,11 @@ def match(prompts: Prompts, rules: MatchRules) -> Outcome:
     return ENGINES[rules.engine](prompts, rules)
 
 
-def _order_by_time(time_us: Counts) -> tuple[Counts, _Rows | None, list[str]]:
-    """Times without gaps, the order to serve in (None for the log's own), what to say of it."""
+def order_by_time(time_us: Counts) -> tuple[Counts, _Rows | None, list[str]]:
+    """Times without gaps, the order to serve in (None for the log's own), what to say of it.
+
+    Where no request has a time, all times are 0.
+    """
     known = time_us != UNKNOWN_US
     notes: list[str] = []
     missing = int((~known).sum())
@@ -144,8 +147,12 @@ def _order_by_time(time_us: Counts) -> tuple[Counts, _Rows | None, list[str]]:
     return time_us, np.argsort(time_us, kind="stable"), notes
 
 
-def _resolve_models(prompts: Prompts, settings: CacheSettings) -> dict[int, Resolved]:
-    """The rules of each model that has a covered request."""
+def resolve_models(prompts: Prompts, settings: CacheSettings) -> dict[int, Resolved]:
+    """The rules of each model that has a covered request, by its number in `prompts`.
+
+    Raises:
+        ConfigError: a model without rules.
+    """
     covered = prompts.covered
     resolved: dict[int, Resolved] = {}
     models: list[int] = np.unique(prompts.models[covered]).tolist()

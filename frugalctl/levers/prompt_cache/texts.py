@@ -20,6 +20,7 @@ _ROLE_OF = {"developer": "system", "function": "tool"}
 MARKED, MARKED_1H = 1, 2
 """A breakpoint in the log's own messages, for five minutes and for an hour."""
 
+_END = "<|im_end|>\n"
 _RUNS = {"tool_use": 1, "tool_result": 2}
 
 
@@ -34,6 +35,7 @@ class Texts:
         blocks: int64[m], content blocks; a run of tool uses or of tool results is one.
         first_runs: int8[m], whether it begins with tool uses (1), tool results (2) or neither.
         last_runs: int8[m], the same of its end.
+        written: m texts as they were tokenised (see `serialise`), for whoever has to show them.
     """
 
     starts: Counts
@@ -42,6 +44,7 @@ class Texts:
     blocks: Counts
     first_runs: NDArray[np.int8]
     last_runs: NDArray[np.int8]
+    written: tuple[str, ...] = ()
 
     def measure(self, messages: Counts) -> Counts:
         """int64, the tokens of messages, which are given by their numbers."""
@@ -96,6 +99,7 @@ class TextBuilder:
             blocks=shapes[:, 1],
             first_runs=shapes[:, 2].astype(np.int8),
             last_runs=shapes[:, 3].astype(np.int8),
+            written=tuple(text for _, text in self._by_text),
         )
 
     def _add_raw(self, raw: bytes, model: str, is_tools: bool) -> tuple[int, int]:
@@ -131,7 +135,24 @@ def serialise(message: dict[str, Any]) -> str:
     """
     rest = {name: value for name, value in message.items() if name != "role"}
     body = json.dumps(_drop_markers(rest), sort_keys=True, ensure_ascii=False)
-    return f"<|im_start|>{message.get('role', '')}\n{body}<|im_end|>\n"
+    return f"<|im_start|>{message.get('role', '')}\n{body}{_END}"
+
+
+def read_content(written: str) -> str:
+    """What a serialised message says: its text where it has one, else its fields as JSON."""
+    body = written[written.find("\n{") + 1 : -len(_END)]
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return body
+    content = fields.get("content")
+    if isinstance(content, str) and len(fields) == 1:
+        return content
+    parts = cast("list[Any]", content) if isinstance(content, list) else []
+    texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
+    if len(fields) == 1 and texts and all(isinstance(text, str) for text in texts):
+        return "\n".join(cast("list[str]", texts))
+    return body
 
 
 def _find_marker(value: Any) -> int:

@@ -29,9 +29,9 @@ def shared_file(name):
     return path
 
 
-def read_file(path):
+def read_file(path, **options):
     with on_disk([str(path)]) as sources:
-        return read_prompts(read_log(sources, ReadOptions()))
+        return read_prompts(read_log(sources, ReadOptions(**options)))
 
 
 def read_requests(*requests, **options):
@@ -77,6 +77,7 @@ def make_prompts(requests, **columns):
         blocks=np.array([message.blocks for message in listed], dtype=np.int64),
         first_runs=np.array([message.first for message in listed], dtype=np.int8),
         last_runs=np.array([message.last for message in listed], dtype=np.int8),
+        written=tuple("".join(chr(0x4E00 + token) for token in m.tokens) for m in listed),
     )
     rows = len(requests)
     none = np.zeros(rows, dtype=np.int64)
