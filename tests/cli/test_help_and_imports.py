@@ -17,7 +17,6 @@ COMMANDS = [
     "prices cache",
     "prices cost",
     "prices diff",
-    "prices cache",
     "prefix report",
     "prefix advise",
     "log convert",
