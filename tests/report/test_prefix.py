@@ -94,6 +94,14 @@ def test_what_was_logged_is_priced_and_compared():
     assert model.model == "claude-sonnet-4-5"
 
 
+def test_a_request_without_usage_counts_as_uncached_in_what_was_logged():
+    hit = {"input_tokens": 10_000, "cache_read_tokens": 9_000}
+    report = make([request(0, usage=hit), request(5, usage=None)])
+    counted = report.total.input_tokens - 10_000
+    assert report.total.logged_usd == pytest.approx(0.0027 + 0.003 + counted * 3 / 1e6)
+    assert any(note.startswith("1 requests log no usage") for note in report.notes)
+
+
 def test_calibration_where_nothing_varies():
     same = compare_reads("", np.array([0, 0]), np.array([127, 0]))
     assert (same.correlation, same.close_share, same.bias_tokens) == (None, 1.0, -63.5)
