@@ -31,8 +31,9 @@ def shown_commands():
     return found
 
 
-def plain_commands():
-    return [line for block in blocks("sh")[2:] for line in block.splitlines()]
+def plain_scripts():
+    """The blocks after the set-up, whole: a command may need the one before it."""
+    return blocks("sh")[2:]
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,9 @@ def test_the_readme_shows_what_is_printed(shell, command, shown, code):
         assert result.returncode == code
 
 
-@pytest.mark.parametrize("command", plain_commands())
-def test_the_commands_of_the_readme_work(shell, command):
-    result = shell(command)
+@pytest.mark.parametrize("script", plain_scripts())
+def test_the_commands_of_the_readme_work(shell, script):
+    result = shell(f"set -e\n{script}")
     assert result.returncode == 0, result.stdout
 
 

@@ -8,11 +8,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+CASCADES = [path for path in RECIPES if "cascade" in tomllib.loads(path.read_text("utf-8"))]
 LOG = ROOT / "sample_data" / "requests.jsonl"
 
 
-def replay(recipe, text):
+def replay(recipe, text, *more):
     command = [sys.executable, "-m", "frugalctl", "replay", "-", "--json", "--recipe", str(recipe)]
+    command += more
     result = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, check=False)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -86,7 +88,18 @@ def test_the_faq_cascade_harms_what_its_head_warns_of():
     assert code["latency_ms_mean"] > sum(latencies) / len(latencies)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_the_prompt_cache_by_task_and_with_other_breakpoints():
+    recipe, text = ROOT / "recipes" / "prompt-cache.toml", LOG.read_bytes()
+    head, report = head_of(recipe), replay(recipe, text)
+    for task in (item for item in report["tasks"] if item["task"] in ("agent", "faq")):
+        change = f"${task['baseline_cost_usd']:.4f} -> ${task['cost_usd']:.4f}"
+        assert f"{task['task']} {change}" in head
+    for spec, said in (("anthropic:5m", "alone"), ("anthropic:1h,breakpoints=system+last", "hour")):
+        other = replay(recipe, text, "--prompt-cache", spec)
+        assert f"{said} {other['delta']['cost_pct']:+.1f} %" in head
+
+
+@pytest.mark.parametrize("recipe", CASCADES, ids=lambda path: path.stem)
 def test_calls_and_quality_are_those_of_the_cascade_by_hand(recipe):
     policy = tomllib.loads(recipe.read_text("utf-8"))["cascade"]
     text = LOG.read_bytes()

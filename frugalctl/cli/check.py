@@ -17,6 +17,7 @@ from frugalctl.cli.options import (
     OutputOption,
     PriceChoice,
     PricesOption,
+    PromptCacheOption,
     RecipeOption,
     SeedOption,
     choose_format,
@@ -38,6 +39,7 @@ def check(
         typer.Option("--baseline", metavar="FILE", help="The report (JSON) to compare with."),
     ] = None,
     recipe: RecipeOption = None,
+    prompt_cache: PromptCacheOption = None,
     baseline_model: Annotated[
         str | None,
         typer.Option("--baseline-model", metavar="MODEL", help="As `replay --baseline`."),
@@ -72,7 +74,7 @@ def check(
     if output not in (None, "-"):
         check_writable(output)
     base_body = load_report(baseline) if baseline else None
-    options = make_options(recipe, baseline_model, prices, as_of, model, on_error)
+    options = make_options(recipe, prompt_cache, baseline_model, prices, as_of, model, on_error)
     head = _summarise(logs, options, seed)
     if base_body and any(gate.relative for gate in gates):
         warning = warn_population(base_body, head)

@@ -87,6 +87,15 @@ RecipeOption = Annotated[
     str | None,
     typer.Option("--recipe", "-r", metavar="FILE", help="A recipe (TOML): which levers to apply."),
 ]
+PromptCacheOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt-cache",
+        metavar="SPEC",
+        help="Simulate a provider's prompt cache: openai, anthropic:1h, gemini-explicit:1h, "
+        "deepseek, vllm:capacity=50M, blocks:unit=512,ttl=300... (`prices cache` lists them).",
+    ),
+]
 BaselineModelOption = Annotated[
     str | None,
     typer.Option(

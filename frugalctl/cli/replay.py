@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from frugalctl.cli.options import (
     OutputOption,
     PriceChoice,
     PricesOption,
+    PromptCacheOption,
     RecipeOption,
     SeedOption,
     choose_format,
@@ -40,6 +42,7 @@ _MOST_LINES = 10
 def replay(
     logs: LogArgument,
     recipe: RecipeOption = None,
+    prompt_cache: PromptCacheOption = None,
     baseline: BaselineModelOption = None,
     prices: PricesOption = PriceChoice.book,
     as_of: AsOfOption = None,
@@ -63,13 +66,15 @@ def replay(
 
       frugalctl replay mmlu.jsonl.gz --recipe cascade.toml --prices log
 
+      frugalctl replay requests.jsonl --prompt-cache anthropic:1h
+
       zcat log.gz | frugalctl replay - --format json | jq .recipe.cost_usd
     """
     from frugalctl.cli.render import print_report
 
     spare_pandas()
     chosen = choose_format(chosen_format, as_json, output)
-    options = make_options(recipe, baseline, prices, as_of, model, on_error)
+    options = make_options(recipe, prompt_cache, baseline, prices, as_of, model, on_error)
     ledger = output if output is not None and output.lower().endswith(".parquet") else None
     if output not in (None, "-"):
         _spare_inputs(logs, output)
@@ -99,6 +104,7 @@ def _refuse_ledgers(logs: list[str]) -> None:
 
 def make_options(
     recipe: str | None,
+    prompt_cache: str | None,
     baseline: str | None,
     prices: PriceChoice,
     as_of: str | None,
@@ -109,8 +115,14 @@ def make_options(
     from frugalctl.replay.recipe import Recipe, load_recipe
     from frugalctl.replay.run import ReplayOptions
 
+    levers = load_recipe(recipe) if recipe else Recipe()
+    if prompt_cache is not None:
+        from frugalctl.levers.prompt_cache.settings import parse_cache_spec
+
+        name = levers.name if recipe else prompt_cache
+        levers = replace(levers, name=name, prompt_cache=parse_cache_spec(prompt_cache))
     return ReplayOptions(
-        recipe=load_recipe(recipe) if recipe else Recipe(),
+        recipe=levers,
         baseline=baseline,
         prices=prices.value,
         as_of=as_of,
@@ -149,6 +161,8 @@ def replay_logs(
 
         result = summarise(map(keep, ticking(run.batches, tick)), finish, seed=seed)
     tell_notes(run.notes)
+    for message in run.cache.notes if run.cache else ():
+        note(message)
     _suggest(result)
     return result, sum(result.log.unpriced.values())
 
@@ -179,4 +193,5 @@ def _suggest(result: Report) -> None:
         if name == NO_MODEL:
             note("requests that name no model have no price; `--model MODEL` says which was meant")
         else:
-            note(f"{name} has no price in the book; `--prices log` takes the log's own cost_usd")
+            instead = "; `--prices log` takes the log's own cost_usd"
+            note(f"{name} has no price in the book{'' if result.prompt_cache else instead}")

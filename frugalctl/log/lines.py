@@ -14,7 +14,6 @@ import msgspec
 
 from frugalctl.errors import BadLine
 from frugalctl.log.formats.base import FormatReader, Numbered, Record, RecordError
-from frugalctl.log.formats.registry import readers
 from frugalctl.log.lenient import decode_leniently
 from frugalctl.log.schema import Outcome, Request, Usage
 from frugalctl.log.stream import Block
@@ -60,7 +59,7 @@ class LineReader:
         self.source = ""
         self.unknown_fields: dict[str, str] = {}
         self.formats: dict[str, None] = {}
-        self._readers: list[FormatReader] = list(readers())
+        self._readers: tuple[FormatReader, ...] = ()  # made when a line is not canonical
         self._current: FormatReader | None = None
         self._header: list[str] | None = None
 
@@ -164,9 +163,16 @@ class LineReader:
         for name in names:
             self.unknown_fields.setdefault(name, f"{self.source}:{number}")
 
+    def _foreign_readers(self) -> tuple[FormatReader, ...]:
+        if not self._readers:
+            from frugalctl.log.formats.registry import readers
+
+            self._readers = readers()
+        return self._readers
+
     def _recognise(self, record: Record) -> FormatReader | None:
         if self._current is None or not self._current.matches(record):
-            self._current = next((r for r in self._readers if r.matches(record)), None)
+            self._current = next((r for r in self._foreign_readers() if r.matches(record)), None)
         return self._current
 
     def _start_csv(self, line: bytes) -> bool:

@@ -32,6 +32,7 @@ class Answers:
     Attributes:
         requests: n.
         row: int64[answers], which request it answers.
+        calls: what each answer's price depends on.
         side: what each answer took.
         confidence: float64[answers], NaN where unknown.
         estimated: bool[answers], whether its tokens were counted from text.
@@ -39,6 +40,7 @@ class Answers:
 
     requests: int
     row: Integers
+    calls: Calls
     side: Side
     confidence: Floats
     estimated: Mask
@@ -87,10 +89,22 @@ def collect_answers(
     timestamps = batch.column("timestamp").cast(pa.int64()).fill_null(UNKNOWN_US)
     times_us = timestamps.to_numpy(zero_copy_only=False)[row]
     times_us = np.where(times_us < RELATIVE_BEFORE_US, UNKNOWN_US, times_us)
-    side = _price(names, columns, times_us, book, prices, as_of_us)
+    usage = disjoint(columns["usage"])
+    calls = Calls(**names, timestamp_us=times_us, tokens=usage.tokens)
+    logged = floats(columns["cost_usd"]) if prices == "log" else None
+    side = price_side(
+        book,
+        calls,
+        usage.known,
+        floats(columns["latency_ms"]),
+        floats(columns["quality"]),
+        logged_usd=logged,
+        as_of_us=as_of_us,
+    )
     return Answers(
         requests=rows,
         row=row,
+        calls=calls,
         side=side,
         confidence=floats(columns["confidence"]),
         estimated=columns["usage_estimated"].fill_null(False).to_numpy(zero_copy_only=False),
@@ -119,43 +133,47 @@ def _outcome_names(
     return {name: pa.concat_arrays([array, outcome[name]]) for name, array in names.items()}
 
 
-def _price(
-    names: dict[str, pa.Array],
-    columns: dict[str, pa.Array],
-    times_us: Integers,
+def price_side(
     book: PriceBook,
-    prices: PriceSource,
-    as_of_us: int | None,
+    calls: Calls,
+    known: Mask,
+    latency_ms: Floats,
+    quality: Floats,
+    *,
+    logged_usd: Floats | None = None,
+    as_of_us: int | None = None,
 ) -> Side:
-    usage = disjoint(columns["usage"])
-    calls = Calls(
-        model=names["model"],
-        provider=names["provider"],
-        service_tier=names["service_tier"],
-        region=names["region"],
-        timestamp_us=times_us,
-        tokens=usage.tokens,
-    )
+    """Price n calls.
+
+    Args:
+        book: the price book.
+        calls: the calls, with their tokens.
+        known: bool[n], whether the tokens are known; without them a call has no price.
+        latency_ms: float64[n].
+        quality: float64[n].
+        logged_usd: float64[n], costs that go before the book's; NaN where there is none.
+        as_of_us: a time to take all prices of, in microseconds since 1970.
+    """
     priced = price_calls(book, calls, as_of_us=as_of_us)
-    unknown = ~usage.known
     cost_usd, usd = priced.total_usd, priced.usd
-    if unknown.any():
-        cost_usd = np.where(unknown, np.nan, cost_usd)
-        usd = {key: np.where(unknown, np.nan, value) for key, value in usd.items()}
-    logged = floats(columns["cost_usd"]) if prices == "log" else None
-    if logged is not None:
-        by_log = ~np.isnan(logged)
-        cost_usd = np.where(by_log, logged, cost_usd)
+    if not known.all():
+        cost_usd = np.where(known, cost_usd, np.nan)
+        usd = {key: np.where(known, value, np.nan) for key, value in usd.items()}
+    if logged_usd is not None:
+        by_log = ~np.isnan(logged_usd)
+        cost_usd = np.where(by_log, logged_usd, cost_usd)
         usd = {key: np.where(by_log, np.nan, value) for key, value in usd.items()}
-    return Side(
-        model=names["model"],
-        tokens=usage.tokens,
-        known=usage.known,
-        usd=usd,
-        cost_usd=cost_usd,
-        latency_ms=floats(columns["latency_ms"]),
-        quality=floats(columns["quality"]),
+    return Side(calls.model, calls.tokens, known, usd, cost_usd, latency_ms, quality)
+
+
+def take_calls(calls: Calls, index: Integers, tokens: dict[str, Integers]) -> Calls:
+    """The calls at an index, with other tokens."""
+    at = pa.array(index)
+    provider, tier, region = (
+        None if column is None else column.take(at)
+        for column in (calls.provider, calls.service_tier, calls.region)
     )
+    return Calls(calls.model.take(at), provider, tier, region, calls.timestamp_us[index], tokens)
 
 
 def floats(column: pa.Array) -> NDArray[np.float64]:

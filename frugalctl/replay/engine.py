@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from frugalctl.errors import UsageError
-from frugalctl.levers.cascade import CascadePolicy, decide
+from frugalctl.levers.cascade import decide
 from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import UNKNOWN_US
-from frugalctl.prices import TOKEN_CLASSES, PriceBook
+from frugalctl.prices import Calls, PriceBook
 from frugalctl.replay.answers import Answers, PriceSource, collect_answers
-from frugalctl.replay.ledger import Integers, LedgerBatch, Mask, ModelCalls, Side
+from frugalctl.replay.ledger import Floats, Integers, LedgerBatch, Mask, ModelCalls, Side
 from frugalctl.replay.recipe import Recipe
 
 OBSERVED = "observed"
 NO_MODEL = "(no model)"
 _COVERAGE = 0.95
+
+
+class CachePlan(Protocol):
+    """What a simulated prompt cache decided for the calls of a log."""
+
+    def price(self, calls: Calls, answer: Integers, taken: Side, setup: Setup) -> Side:
+        """Price the next calls, with input tokens in the classes that the cache decided.
+
+        Args:
+            calls: what the prices of all answers of the batch depend on.
+            answer: int64[c], which of them the calls are.
+            taken: what the calls took without the cache.
+            setup: the price book and the rest.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +60,15 @@ class Setup:
     as_of_us: int | None = None
 
 
-def replay(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LedgerBatch]:
+def replay(
+    batches: Iterable[LogBatch], setup: Setup, plan: CachePlan | None = None
+) -> Iterator[LedgerBatch]:
     """Replay a log, batch by batch.
+
+    Args:
+        batches: the log.
+        setup: the recipe and the rest.
+        plan: what the prompt cache decided, where the recipe has one.
 
     Raises:
         UsageError: at the end, if the log has no answer at all of a model that is needed.
@@ -59,7 +82,7 @@ def replay(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LedgerBatch]:
         if missing:
             seen.update(answers.side.model.unique().drop_null().to_pylist())
             missing -= seen
-        yield replay_batch(batch, answers, setup)
+        yield replay_batch(batch, answers, setup, plan)
     if missing:
         _refuse_models(sorted(missing), seen)
 
@@ -73,33 +96,66 @@ def _refuse_models(missing: list[str], seen: set[str]) -> None:
     )
 
 
-def replay_batch(batch: LogBatch, answers: Answers, setup: Setup) -> LedgerBatch:
-    """Replay one batch of requests, whose answers are known and priced."""
-    chosen = _choose_baseline_answers(answers, setup)
-    covered = chosen >= 0
-    baseline = _take(answers, chosen)
-    estimated = covered & answers.estimated[chosen]
-    recipe = baseline
-    at = np.flatnonzero(covered)
-    calls = ModelCalls(at, baseline.model.take(pa.array(at)), baseline.cost_usd[at])
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The calls that a recipe makes, in the order of their requests.
+
+    Attributes:
+        row: int64[c], the request that each call serves.
+        answer: int64[c], the index of its answer.
+        covered: bool[n], whether the log has all the answers that a request needs.
+    """
+
+    row: Integers
+    answer: Integers
+    covered: Mask
+
+
+def replay_batch(
+    batch: LogBatch, answers: Answers, setup: Setup, plan: CachePlan | None = None
+) -> LedgerBatch:
+    """Replay one batch of requests, whose answers are known and priced.
+
+    Args:
+        batch: the requests.
+        answers: all their answers.
+        setup: the recipe and the rest.
+        plan: what the prompt cache decided for the calls, which it hands out in their order.
+    """
+    rows = batch.requests.num_rows
+    own = choose_baseline_answers(answers, setup)
+    baseline = take_side(answers.side, own)
+    chosen = choose_calls(answers, setup)
+    covered = chosen.covered
+    taken = take_side(answers.side, chosen.answer)
+    recipe, after = baseline, dict[str, Floats]()
     if setup.recipe.cascade is not None:
-        recipe, calls, followed, guessed = _run_cascade(answers, setup.recipe.cascade)
-        covered &= followed
-        estimated |= guessed
+        recipe = _sum_calls(taken, chosen.row, rows)
+        after["cascade"] = recipe.cost_usd
+    if plan is not None:
+        taken = plan.price(answers.calls, chosen.answer, taken, setup)
+        recipe = _sum_calls(taken, chosen.row, rows)
+        after["prompt_cache"] = recipe.cost_usd
+    calls = ModelCalls(chosen.row, taken.model, taken.cost_usd)
+    guessed = answers.estimated[own] | (
+        np.bincount(chosen.row[answers.estimated[chosen.answer]], minlength=rows) > 0
+    )
     timestamps = batch.column("timestamp").cast(pa.int64()).fill_null(UNKNOWN_US)
     return LedgerBatch(
         columns={name: batch.column(name) for name in ("id", "session", "tenant", "task")},
         timestamp_us=timestamps.to_numpy(zero_copy_only=False),
         covered=covered,
         unpriced=_name_unpriced(covered, baseline, calls),
-        estimated=estimated,
+        estimated=covered & guessed,
         baseline=baseline,
         recipe=recipe,
         calls=calls,
+        after=after,
     )
 
 
-def _choose_baseline_answers(answers: Answers, setup: Setup) -> Integers:
+def choose_baseline_answers(answers: Answers, setup: Setup) -> Integers:
+    """For each request the index of the baseline's answer, -1 where there is none."""
     if setup.baseline == OBSERVED:
         return _answered(answers)
     named = answers.of_model(setup.baseline)
@@ -119,9 +175,30 @@ def _answered(answers: Answers) -> Integers:
     return np.where(known | answers.side.known[: answers.requests], own, -1)
 
 
-def _take(answers: Answers, index: Integers) -> Side:
-    """The answers at an index; what stands at -1 is not to be used."""
-    side = answers.side
+def choose_calls(answers: Answers, setup: Setup) -> Chosen:
+    """The calls of the cascade, or of the baseline where there is no cascade.
+
+    A request that the baseline did not answer is not compared, so it makes no calls.
+    """
+    policy = setup.recipe.cascade
+    own = choose_baseline_answers(answers, setup)
+    if policy is None:
+        at = np.flatnonzero(own >= 0)
+        return Chosen(at, own[at], own >= 0)
+    index = [answers.of_model(model) for model in policy.models]
+    present = [at >= 0 for at in index]
+    scores = [np.where(at >= 0, answers.confidence[at], np.nan) for at in index]
+    decisions = decide(policy, present, scores)
+    covered = decisions.covered & (own >= 0)
+    made = [np.flatnonzero(covered & (decisions.calls > step)) for step in range(len(index))]
+    row = np.concatenate(made)
+    answer = np.concatenate([at[rows] for at, rows in zip(index, made, strict=True)])
+    order = np.argsort(row, kind="stable")
+    return Chosen(row[order], answer[order], covered)
+
+
+def take_side(side: Side, index: Integers) -> Side:
+    """What stands at an index; what stands at -1 is not to be used."""
     if len(index) == len(side.model) and np.array_equal(index, np.arange(len(index))):
         return side
     at = np.maximum(index, 0)
@@ -136,45 +213,25 @@ def _take(answers: Answers, index: Integers) -> Side:
     )
 
 
-def _run_cascade(answers: Answers, policy: CascadePolicy) -> tuple[Side, ModelCalls, Mask, Mask]:
-    """What the cascade took: its side, its calls, what is covered, what is estimated."""
-    index = [answers.of_model(model) for model in policy.models]
-    present = [at >= 0 for at in index]
-    scores = [np.where(at >= 0, answers.confidence[at], np.nan) for at in index]
-    decisions = decide(policy, present, scores)
-    steps = [_take(answers, at) for at in index]
-    made = [decisions.covered & (decisions.calls > step) for step in range(len(steps))]
-    last = np.choose(np.maximum(decisions.calls - 1, 0), np.stack(index))
-    answer = _take(answers, last)
-    side = Side(
-        model=answer.model,
-        tokens={key: _total([step.tokens[key] for step in steps], made) for key in TOKEN_CLASSES},
-        known=np.logical_and.reduce(
-            [~mask | step.known for step, mask in zip(steps, made, strict=True)]
-        ),
-        usd={key: _total([step.usd[key] for step in steps], made) for key in TOKEN_CLASSES},
-        cost_usd=_total([step.cost_usd for step in steps], made),
-        latency_ms=_total([step.latency_ms for step in steps], made),
-        quality=answer.quality,
-    )
-    rows = [np.flatnonzero(mask) for mask in made]
-    calls = ModelCalls(
-        row=np.concatenate(rows),
-        model=pa.concat_arrays(
-            [step.model.take(pa.array(at)) for step, at in zip(steps, rows, strict=True)]
-        ),
-        cost_usd=np.concatenate([step.cost_usd[at] for step, at in zip(steps, rows, strict=True)]),
-    )
-    guessed = np.logical_or.reduce(
-        [mask & answers.estimated[at] for mask, at in zip(made, index, strict=True)]
-    )
-    return side, calls, decisions.covered, guessed
+def _sum_calls(taken: Side, row: Integers, rows: int) -> Side:
+    """What each request took: its calls' sum; the model and the quality of its last call."""
+    last = np.full(rows, -1, dtype=np.int64)
+    last[row] = np.arange(len(row))
+    answer = take_side(taken, last) if len(row) else taken
 
+    def total(values: Floats | Integers) -> Floats:
+        return np.bincount(row, weights=values, minlength=rows).astype(np.float64)
 
-def _total(values: list[np.ndarray], made: list[Mask]) -> np.ndarray:
-    """The sum over the calls that were made."""
-    return np.sum(
-        [np.where(mask, value, 0) for value, mask in zip(values, made, strict=True)], axis=0
+    nothing = np.full(rows, np.nan)
+    return Side(
+        model=answer.model if len(row) else pa.nulls(rows, pa.string()),
+        tokens={key: total(value).astype(np.int64) for key, value in taken.tokens.items()},
+        known=np.bincount(row[~taken.known], minlength=rows) == 0,
+        usd={key: total(value) for key, value in taken.usd.items()},
+        cost_usd=total(taken.cost_usd),
+        latency_ms=total(taken.latency_ms),
+        quality=answer.quality if len(row) else nothing,
+        storage_usd=None if taken.storage_usd is None else total(taken.storage_usd),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Side:
         cost_usd: float64[n], of all calls; NaN where a call has no price.
         latency_ms: float64[n], the sum over the calls; NaN where unknown.
         quality: float64[n], of the answer; NaN where unknown.
+        storage_usd: float64[n], within the cost, of named caches; None where there are none.
     """
 
     model: pa.Array
@@ -50,6 +51,7 @@ class Side:
     cost_usd: Floats
     latency_ms: Floats
     quality: Floats
+    storage_usd: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class LedgerBatch:
         baseline: what the baseline took.
         recipe: what the recipe took; the very same object where no lever is in use.
         calls: the recipe's calls.
+        after: lever -> float64[n], what a request costs once this lever and those before it
+            are applied; the last one's is the recipe's cost.
     """
 
     columns: dict[str, pa.Array]
@@ -84,6 +88,7 @@ class LedgerBatch:
     baseline: Side
     recipe: Side
     calls: ModelCalls
+    after: dict[str, Floats] = field(default_factory=dict[str, Floats])
 
     def __len__(self) -> int:
         return len(self.timestamp_us)
@@ -103,6 +108,7 @@ class LedgerMeta:
         as_of: the day that prices were taken of, where one was given for all.
         input_xxh3: XXH3-128 of the log's bytes.
         skipped_lines: bad lines left out of the log.
+        prompt_cache: what the simulated prompt cache did, as `replay.prompt_cache` sums it up.
     """
 
     baseline: str
@@ -114,6 +120,7 @@ class LedgerMeta:
     as_of: str | None
     input_xxh3: str
     skipped_lines: int
+    prompt_cache: dict[str, Any] | None = None
 
 
 def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:
@@ -127,6 +134,8 @@ def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:
     columns |= _encode_side("baseline", batch.baseline, batch.covered)
     if batch.recipe is not batch.baseline:
         columns |= _encode_side("recipe", batch.recipe, batch.covered)
+    for lever, cost_usd in batch.after.items():
+        columns[f"after_{lever}_usd"] = pa.array(cost_usd, mask=np.isnan(cost_usd))
     columns["calls"] = _encode_calls(batch.calls, len(batch))
     return pa.RecordBatch.from_pydict(columns)
 
@@ -142,6 +151,8 @@ def _encode_side(name: str, side: Side, covered: Mask) -> dict[str, pa.Array]:
     amounts = {f"{key}_usd": side.usd[key] for key in TOKEN_CLASSES} | {
         key: getattr(side, key) for key in ("cost_usd", "latency_ms", "quality")
     }
+    if side.storage_usd is not None:
+        amounts["storage_usd"] = side.storage_usd
     for key, amount in amounts.items():
         columns[f"{name}_{key}"] = pa.array(amount, mask=~covered | np.isnan(amount))
     return columns
@@ -179,11 +190,17 @@ def decode_batch(table: pa.RecordBatch) -> LedgerBatch:
             model=flat.field("model"),
             cost_usd=_floats(flat.field("cost_usd")),
         ),
+        after={
+            name.removeprefix("after_").removesuffix("_usd"): _floats(table.column(name))
+            for name in table.schema.names
+            if name.startswith("after_")
+        },
     )
 
 
 def _decode_side(name: str, table: pa.RecordBatch) -> Side:
     tokens = {key: table.column(f"{name}_{key}_tokens") for key in TOKEN_CLASSES}
+    storage = f"{name}_storage_usd"
     return Side(
         model=table.column(f"{name}_model"),
         tokens={
@@ -195,6 +212,7 @@ def _decode_side(name: str, table: pa.RecordBatch) -> Side:
         cost_usd=_floats(table.column(f"{name}_cost_usd")),
         latency_ms=_floats(table.column(f"{name}_latency_ms")),
         quality=_floats(table.column(f"{name}_quality")),
+        storage_usd=_floats(table.column(storage)) if storage in table.schema.names else None,
     )
 
 

@@ -7,10 +7,13 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from frugalctl.errors import ConfigError
 from frugalctl.levers.cascade import CascadePolicy
+
+if TYPE_CHECKING:
+    from frugalctl.levers.prompt_cache.settings import CacheSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +23,22 @@ class Recipe:
     Attributes:
         name: what the report calls it.
         cascade: the cascade policy, if there is one.
+        prompt_cache: the provider's prompt cache, if one is simulated.
     """
 
     name: str = "as logged"
     cascade: CascadePolicy | None = None
+    prompt_cache: CacheSettings | None = None
 
     @property
     def levers(self) -> tuple[str, ...]:
         """The levers in use, in the order in which they apply."""
-        return ("cascade",) if self.cascade else ()
+        present = {"cascade": self.cascade, "prompt_cache": self.prompt_cache}
+        return tuple(name for name, lever in present.items() if lever)
 
     def settings(self) -> dict[str, Any]:
         """The settings of each lever in use, as plain data."""
-        return {"cascade": asdict(self.cascade)} if self.cascade else {}
+        return {name: asdict(getattr(self, name)) for name in self.levers}
 
 
 def load_recipe(path: str) -> Recipe:
@@ -62,15 +68,29 @@ def parse_recipe(data: dict[str, Any], name: str) -> Recipe:
     Raises:
         ConfigError: an unknown table or key, or a value of the wrong type.
     """
-    _refuse_unknown(data, ("name", "cascade"), "")
-    cascade = data.get("cascade")
-    if cascade is not None and not isinstance(cascade, dict):
-        raise ConfigError("cascade is not a table", hint="write [cascade]")
+    _refuse_unknown(data, ("name", "cascade", "prompt_cache"), "")
+    cascade, cache = (_table(data, lever) for lever in ("cascade", "prompt_cache"))
     given = data.get("name", name)
     if not isinstance(given, str):
         raise ConfigError("name is not text")
-    policy = None if cascade is None else _parse_cascade(cast(dict[str, Any], cascade))
-    return Recipe(given, policy)
+    return Recipe(
+        given,
+        None if cascade is None else _parse_cascade(cascade),
+        None if cache is None else _parse_prompt_cache(cache),
+    )
+
+
+def _parse_prompt_cache(table: dict[str, Any]) -> CacheSettings:
+    from frugalctl.levers.prompt_cache.settings import parse_cache_table
+
+    return parse_cache_table(table)
+
+
+def _table(data: dict[str, Any], lever: str) -> dict[str, Any] | None:
+    table = data.get(lever)
+    if table is not None and not isinstance(table, dict):
+        raise ConfigError(f"{lever} is not a table", hint=f"write [{lever}]")
+    return cast("dict[str, Any] | None", table)
 
 
 def _parse_cascade(table: dict[str, Any]) -> CascadePolicy:

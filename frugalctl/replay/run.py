@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from frugalctl.errors import UsageError
 from frugalctl.log.read import OnError, ReadNotes, ReadOptions, read_log
@@ -17,6 +18,9 @@ from frugalctl.replay.answers import PriceSource
 from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta
 from frugalctl.replay.recipe import Recipe
+
+if TYPE_CHECKING:
+    from frugalctl.replay.prompt_cache import SimulatedCache
 
 _WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms"}
 
@@ -52,12 +56,14 @@ class ReplayRun:
         notes: what the reader met; complete once the batches are exhausted.
         setup: what the batches are made with.
         options: as given.
+        cache: the simulated prompt cache, if the recipe has one.
     """
 
     batches: Iterator[LedgerBatch]
     notes: ReadNotes
     setup: Setup
     options: ReplayOptions
+    cache: SimulatedCache | None
 
     def finish(self) -> LedgerMeta:
         """The ledger's metadata, once the batches are exhausted."""
@@ -71,6 +77,7 @@ class ReplayRun:
             as_of=self.options.as_of,
             input_xxh3=self.notes.input_xxh3,
             skipped_lines=len(self.notes.bad_lines),
+            prompt_cache=None if self.cache is None else self.cache.summary,
         )
 
 
@@ -78,8 +85,8 @@ class ReplayRun:
 def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayRun]:
     """Replay the log in these files.
 
-    Where the log observed nothing and no baseline is named, it is read twice: first to choose
-    the baseline.
+    Where the log observed nothing and no baseline is named, it is read once more to choose the
+    baseline, and once more where a prompt cache is to be simulated.
 
     Raises:
         UsageError: stdin given twice, `as_of` is not a time, no baseline can be chosen.
@@ -90,7 +97,7 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
     with on_disk(paths) as sources:
         log = _open_log(sources, read)
         if options.baseline is not None:
-            yield _start(log, options, options.baseline, False, as_of_us)
+            yield _start(log, sources, options, options.baseline, False, as_of_us)
             return
         first = next(log.batches)
         baseline = OBSERVED
@@ -99,7 +106,7 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
             log = _open_log(sources, read)
         else:
             log = _Log(chain([first], log.batches), log.notes)
-        yield _start(log, options, baseline, True, as_of_us)
+        yield _start(log, sources, options, baseline, True, as_of_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,12 @@ def _open_log(sources: Sequence[Source], read: ReadOptions) -> _Log:
 
 
 def _start(
-    log: _Log, options: ReplayOptions, baseline: str, prefer_observed: bool, as_of_us: int | None
+    log: _Log,
+    sources: Sequence[Source],
+    options: ReplayOptions,
+    baseline: str,
+    prefer_observed: bool,
+    as_of_us: int | None,
 ) -> ReplayRun:
     setup = Setup(
         book=load_book(),
@@ -124,7 +136,22 @@ def _start(
         prices=options.prices,
         as_of_us=as_of_us,
     )
-    return ReplayRun(replay(log.batches, setup), log.notes, setup, options)
+    cache = _plan_cache(sources, setup, options)
+    return ReplayRun(replay(log.batches, setup, cache), log.notes, setup, options, cache)
+
+
+def _plan_cache(
+    sources: Sequence[Source], setup: Setup, options: ReplayOptions
+) -> SimulatedCache | None:
+    """Simulate the recipe's prompt cache in a pass of its own over the log."""
+    settings = setup.recipe.prompt_cache
+    if settings is None:
+        return None
+    from frugalctl.replay.prompt_cache import NEEDED_FIELDS, plan_prompt_cache
+
+    without = _WITHOUT - NEEDED_FIELDS - {"prefix_blocks", "block_tokens", "ttft_ms"}
+    read = ReadOptions(options.on_error, without, options.model)
+    return plan_prompt_cache(read_log(sources, read), setup, settings)
 
 
 def _lacks_observed(batch: LogBatch) -> bool:

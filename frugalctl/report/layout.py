@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 from frugalctl.report.encode import encode_report
 from frugalctl.report.model import GroupSummary, ModelSummary, Report, SideSummary
@@ -25,6 +25,10 @@ def lay_out(report: Report) -> list[Table]:
     """The report's tables, in reading order."""
     compare = bool(report.levers)
     tables = [_overview(report, compare), _models(report), _token_classes(report)]
+    if len(report.levers) > 1:
+        tables.insert(1, _levers(report))
+    if report.prompt_cache is not None:
+        tables.insert(len(tables) - 2, _prompt_cache(report.prompt_cache))
     for name, groups in report.groups.items():
         if groups:
             tables.append(_groups(name, groups, compare))
@@ -146,6 +150,33 @@ def _notes(report: Report) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _levers(report: Report) -> Table:
+    rows = tuple((item.name, format_usd(item.saved_usd, sign=True)) for item in report.levers)
+    note = "Each lever on top of those above it; together they are the change in cost."
+    return Table("Saved by lever", ("lever", "saved>"), rows, (note,))
+
+
+def _prompt_cache(cache: dict[str, Any]) -> Table:
+    bounds: dict[str, Any] = cache["bounds"] or {}
+    columns = {"simulated": cache, **bounds}
+    measures = (
+        ("input tokens read", "read_share"),
+        ("written", "write_share"),
+        ("fresh", "fresh_share"),
+    )
+    rows = [
+        (label, *(f"{100 * values[key]:.2f} %" for values in columns.values()))
+        for label, key in measures
+    ]
+    relative = [format_number(values["relative_input_cost"], 4) for values in columns.values()]
+    rows.append(("input cost, uncached = 1", *relative))
+    hits = f"{cache['requests_with_hit']:,} of {cache['requests']:,}"
+    rows.append(("calls with a hit", hits, *("" for _ in bounds)))
+    notes = ("The rules are not certain: the bounds are the least and the best to hope for.",)
+    headers = ("", *(f"{name}>" for name in columns))
+    return Table(f"Prompt cache: {cache['name']}", headers, tuple(rows), notes if bounds else ())
+
+
 def _models(report: Report) -> Table:
     rows = [
         (item.model, format_number(item.calls), _model_cost(item))
@@ -164,7 +195,11 @@ def _model_cost(item: ModelSummary) -> str:
 
 def _token_classes(report: Report) -> Table:
     rows = tuple(
-        (item.token_class.replace("_", " "), format_number(item.tokens), format_usd(item.cost_usd))
+        (
+            item.token_class.replace("_", " "),
+            "" if item.token_class == "storage" else format_number(item.tokens),
+            format_usd(item.cost_usd),
+        )
         for item in report.token_classes
         if item.tokens != 0
     )

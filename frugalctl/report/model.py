@@ -155,6 +155,7 @@ class Report:
     delta: Delta
     models: tuple[ModelSummary, ...]
     levers: tuple[LeverSummary, ...]
+    prompt_cache: dict[str, Any] | None
     token_classes: tuple[TokenClassSummary, ...]
     groups: dict[str, tuple[GroupSummary, ...]] = field(default_factory=dict[str, Any])
     schema_version: int = SCHEMA_VERSION

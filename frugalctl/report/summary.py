@@ -55,6 +55,7 @@ class _SideTotals:
     picos: int = 0
     class_picos: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_CLASSES, 0))
     class_known: bool = True
+    storage_picos: int | None = None
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_CLASSES, 0))
     known: int = 0
     latency: Distribution = field(default_factory=Distribution)
@@ -71,6 +72,8 @@ class _SideTotals:
             else:
                 self.class_picos[name] += to_picos(usd)
             self.tokens[name] += int(side.tokens[name][covered & side.known].sum())
+        if side.storage_usd is not None:
+            self.storage_picos = (self.storage_picos or 0) + to_picos(side.storage_usd[priced])
         self.known += int(np.count_nonzero(covered & side.known))
         latency_ms = _known(side.latency_ms[covered])
         self.latency.add(latency_ms)
@@ -92,6 +95,7 @@ class _Totals:
         self.latency_change = Mean()
         self.clusters = Clusters()
         self.calls: dict[str, list[int]] = {}
+        self.after: dict[str, int | None] = {}
         self.groups = {name: GroupTotals() for name in ("task", "day", "tenant")}
 
     def add(self, batch: LedgerBatch) -> None:
@@ -106,6 +110,10 @@ class _Totals:
             self.recipe.add(batch.recipe, covered, priced, clusters)
             self._add_pairs(batch, clusters)
         self._add_calls(batch, priced)
+        for lever, cost_usd in batch.after.items():
+            known = self.after.get(lever, 0)
+            lost = known is None or np.isnan(cost_usd[priced]).any()
+            self.after[lever] = None if lost else (known or 0) + to_picos(cost_usd[priced])
         keys = {
             "task": Key.of_text(batch.columns["task"]),
             "tenant": Key.of_text(batch.columns["tenant"]),
@@ -168,7 +176,6 @@ class _Totals:
         baseline = self._side(meta.baseline, self.baseline, intervals[0])
         recipe = self._side(meta.recipe, self.recipe, intervals[0 if same else 1])
         delta = self._delta(baseline, recipe, None if same else intervals[2])
-        saved = None if delta.cost_usd is None else 0.0 - delta.cost_usd
         return Report(
             frugalctl_version=frugalctl.__version__,
             origin=Origin(
@@ -184,10 +191,23 @@ class _Totals:
             recipe=recipe,
             delta=delta,
             models=self._models(),
-            levers=tuple(LeverSummary(name, saved) for name in meta.levers),
+            levers=self._levers(meta),
+            prompt_cache=meta.prompt_cache,
             token_classes=self._token_classes(recipe),
             groups={name: group.summaries() for name, group in self.groups.items()},
         )
+
+    def _levers(self, meta: LedgerMeta) -> tuple[LeverSummary, ...]:
+        """What each lever saves on top of those before it; the steps sum to the total."""
+        found: list[LeverSummary] = []
+        before: int | None = self.baseline.picos if self.priced else None
+        for lever in meta.levers:
+            is_last = lever == meta.levers[-1]
+            now = self.recipe.picos if is_last else self.after.get(lever)
+            saved = None if before is None or now is None else to_usd(before - now)
+            found.append(LeverSummary(lever, saved))
+            before = now
+        return tuple(found)
 
     def _log(self, meta: LedgerMeta) -> LogSummary:
         ranked = sorted(self.unpriced.items(), key=lambda item: (-item[1], item[0]))
@@ -245,12 +265,15 @@ class _Totals:
 
     def _token_classes(self, recipe: SideSummary) -> tuple[TokenClassSummary, ...]:
         known = self.recipe.class_known and self.priced > 0
-        return tuple(
+        found = [
             TokenClassSummary(
                 name, recipe.tokens[name], to_usd(self.recipe.class_picos[name]) if known else None
             )
             for name in TOKEN_CLASSES
-        )
+        ]
+        if self.recipe.storage_picos is not None:
+            found.append(TokenClassSummary("storage", None, to_usd(self.recipe.storage_picos)))
+        return tuple(found)
 
 
 def _dated(batch: LedgerBatch) -> Mask:

@@ -158,11 +158,12 @@ def scale_outcome(outcome: Outcome, counted: Counts, logged: Counts) -> Outcome:
         logged: int64[n], the totals wanted.
     """
     safe = np.maximum(counted, 1)
+    times, rest = np.divmod(logged, safe)  # a plain product could exceed 64 bits
     done = scaled_before = np.zeros(len(counted), dtype=np.int64)
     scaled: list[Counts] = []
     for item in fields(outcome)[:4]:
         done = done + getattr(outcome, item.name)
-        scaled_until = (done * logged + safe // 2) // safe
+        scaled_until = done * times + (done * rest + safe // 2) // safe
         scaled.append(scaled_until - scaled_before)
         scaled_before = scaled_until
     read, write, write_1h, fresh = scaled

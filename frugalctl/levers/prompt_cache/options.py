@@ -18,6 +18,7 @@ _UNLIMITED = frozenset({"inf", "none", "unlimited"})
 _PLACES = ("tools", "system", "last", "logged")
 _LIFETIMES = {"1h": True, "5m": False}
 _PER_SECOND_US = 1_000_000
+_LONGEST_US = 100 * 366 * 86_400 * _PER_SECOND_US
 
 Overrides = dict[str, Any]
 """Fields of `MatchRules` and their values."""
@@ -85,7 +86,7 @@ def parse_seconds(value: Any) -> int | None:
     """Microseconds from seconds or a number with s, m, h or d; None is without limit.
 
     Raises:
-        ValueError: not a duration, or not above zero.
+        ValueError: not a duration, not above zero, or longer than a century.
     """
     if isinstance(value, str) and value.lower() in _UNLIMITED:
         return None
@@ -94,6 +95,8 @@ def parse_seconds(value: Any) -> int | None:
     )
     if micros <= 0:
         raise ValueError("a lifetime must be above 0")
+    if micros > _LONGEST_US:
+        raise ValueError("longer than a century; inf is without limit")
     return micros
 
 

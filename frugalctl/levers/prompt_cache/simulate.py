@@ -58,6 +58,7 @@ class Simulation:
         covered: bool[n], false where a request shows no prefix; all its input is then fresh.
         rules: the rows of the rule book that were applied, by model.
         notes: what a reader should know, such as requests without a time.
+        counted_bounds: both bounds in counted tokens, None where the rules are certain.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Simulation:
     covered: NDArray[np.bool_]
     rules: dict[str, CacheRule]
     notes: tuple[str, ...]
+    counted_bounds: tuple[Outcome, Outcome] | None = None
 
 
 def simulate(prompts: Prompts, settings: CacheSettings) -> Simulation:
@@ -103,7 +105,15 @@ def simulate(prompts: Prompts, settings: CacheSettings) -> Simulation:
     rules = {names[at]: one.source for at, one in resolved.items() if one.source}
     notes += _describe(prompts, counted, groups)
     return Simulation(
-        settings.name, outcome, counted, low, high, prompts.covered, rules, tuple(notes)
+        name=settings.name,
+        outcome=outcome,
+        counted=counted,
+        pessimistic=low,
+        optimistic=high,
+        covered=prompts.covered,
+        rules=rules,
+        notes=tuple(notes),
+        counted_bounds=None if bounds[0] is None or bounds[1] is None else (bounds[0], bounds[1]),
     )
 
 
