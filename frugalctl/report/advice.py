@@ -45,6 +45,8 @@ class Advice:
         cost_usd: of the input, with pings and storage.
         saving_usd: against leaving all as it is.
         pings: requests on top.
+        logged_distance_tokens: mean distance of the cached tokens it predicts from those that the
+            log reports; None where requests must change, or the log reports none.
         elsewhere: whether it is another provider's cache.
         variant: how requests must change, "" if a recipe alone does it.
         pays: whether changing the requests is cheaper than the same cache without that.
@@ -64,6 +66,7 @@ class Advice:
     cost_usd: float | None
     saving_usd: float | None
     pings: int
+    logged_distance_tokens: float | None
     elsewhere: bool
     variant: str
     pays: bool
@@ -288,11 +291,39 @@ def _price(one: Alternative, pricer: Pricer, scale: _Scale) -> Advice:
         cost_usd=cost_usd,
         saving_usd=saved,
         pings=len(one.pings.sources) if one.pings else 0,
+        logged_distance_tokens=_measure_distance(one, pricer.log),
         elsewhere=one.elsewhere,
         variant=one.variant,
         pays=True,
         prompt_cache=one.table,
     )
+
+
+def _measure_distance(one: Alternative, log: PrefixLog) -> float | None:
+    logged = log.logged_reads[one.rows]
+    known = logged >= 0
+    if one.variant or one.elsewhere or not known.any():
+        return None
+    return float(np.abs(one.outcome.read_tokens - logged)[known].mean())
+
+
+def find_closest(report: AdviceReport, cache: str) -> Advice | None:
+    """The alternative that the log's cached tokens look like, if that is not the first one.
+
+    Requests may be marked in ways that the log does not show; what is simulated as it is would
+    then be something else than what was paid for.
+    """
+    mine = [one for one in report.advice if one.cache == cache]
+    measured = [one for one in mine if one.logged_distance_tokens is not None]
+    if not measured:
+        return None
+
+    def distance(one: Advice) -> float:
+        return one.logged_distance_tokens or 0.0
+
+    base = next(one for one in mine if one.change == "nothing")
+    closest = min(measured, key=distance)
+    return closest if distance(closest) < 0.75 * distance(base) else None
 
 
 def _cost(one: Alternative, pricer: Pricer, known: Mask) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from frugalctl.report.advice import Advice, AdviceReport
+from frugalctl.levers.prompt_cache.settings import parse_cache_table
+from frugalctl.report.advice import Advice, AdviceReport, find_closest
 from frugalctl.report.prefix_layout import describe_divergence
 from frugalctl.report.tables import Table, format_number, format_usd, render_csv, render_markdown
 
@@ -22,11 +23,25 @@ def lay_out_advice(report: AdviceReport) -> list[Table]:
         if others:
             tables.append(_lay_out(f"{cache}: the same traffic elsewhere", others, len(others)))
     said = [f"varies in the system prompt: {describe_divergence(one)}" for one in report.varying]
+    said += [_name_closest(report, cache) for cache in report.models]
     said += report.notes
     said += [f"no cache simulated for {name}: {why}" for name, why in report.without_cache.items()]
     last = tables[-1]
-    tables[-1] = Table(last.title, last.columns, last.rows, (*last.notes, *said))
+    notes = (*last.notes, *filter(None, said))
+    tables[-1] = Table(last.title, last.columns, last.rows, notes)
     return tables
+
+
+def _name_closest(report: AdviceReport, cache: str) -> str:
+    closest = find_closest(report, cache)
+    if closest is None or closest.prompt_cache is None:
+        return ""
+    spec = parse_cache_table(closest.prompt_cache).name
+    return (
+        f"{cache}: the cached tokens of the log look like {closest.name!r} "
+        f"({closest.logged_distance_tokens:,.0f} tokens apart on average): if that is what is "
+        f"done now, compare with it by --prompt-cache {spec}"
+    )
 
 
 def _choose(own: list[Advice]) -> list[Advice]:

@@ -157,7 +157,11 @@ def _total(outcome: Outcome, costs: _Costs, rows: Mask) -> CacheTotals:
 
 def _note_unseen(log: PrefixLog, served: Mask) -> list[str]:
     hashed = int((served & ~log.prompts.has_text).sum())
-    return [f"{hashed:,} requests show hashes, not text: nobody is blamed"] if hashed else []
+    silent = log.columns["usage"].null_count
+    said = [f"{hashed:,} requests show hashes, not text: nobody is blamed"] if hashed else []
+    if silent and (log.logged_reads >= 0).any():
+        said.append(f"{silent:,} requests log no usage: their input is counted, as logged uncached")
+    return said
 
 
 def _count_unpriced(log: PrefixLog, rows: Mask) -> dict[str, int]:

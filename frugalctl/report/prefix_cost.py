@@ -125,14 +125,16 @@ class Pricer:
         return self._price({"fresh_input": input_tokens}, np.zeros(len(input_tokens)), rows)
 
     def price_logged(self) -> Floats | None:
-        """US dollars of the input as the log's usage says; None if it says nothing of caches."""
+        """US dollars of the input as the log's usage says; None if it says nothing of caches.
+
+        A request without usage counts as uncached.
+        """
         if (self.log.logged_reads < 0).all():
             return None
         usage = disjoint(self.log.columns["usage"])
         tokens = {name: usage.tokens[name] for name in _INPUT}
         usd = self._price(tokens, np.zeros(len(self.log.prompts)), None)
-        usd[~usage.known] = np.nan
-        return usd
+        return np.where(usage.known, usd, self.price_fresh(self.log.prompts.input_tokens))
 
     def price_output(self, tokens: Counts, rows: Counts) -> Floats:
         """US dollars of so much output, NaN where there is no price."""

@@ -10,7 +10,7 @@ from frugalctl.errors import ConfigError, InputError
 from frugalctl.levers.prompt_cache import parse_cache_table
 from frugalctl.log.schema import SCHEMA, LogBatch
 from frugalctl.prices import load_book
-from frugalctl.report.advice import advise_prefixes, encode_advice, write_recipe
+from frugalctl.report.advice import advise_prefixes, encode_advice, find_closest, write_recipe
 from frugalctl.report.advice_layout import lay_out_advice, render_advice_csv
 from frugalctl.report.prefix import compare_reads, read_prefix_log, report_prefixes, run_caches
 from frugalctl.report.prefix_cost import Pricer, find_storage_price
@@ -92,6 +92,14 @@ def test_what_was_logged_is_priced_and_compared():
     assert everything.mean_absolute_tokens == everything.bias_tokens == 500
     assert (everything.close_share, everything.correlation) == (0.5, pytest.approx(1.0))
     assert model.model == "claude-sonnet-4-5"
+
+
+def test_a_request_without_usage_counts_as_uncached_in_what_was_logged():
+    hit = {"input_tokens": 10_000, "cache_read_tokens": 9_000}
+    report = make([request(0, usage=hit), request(5, usage=None)])
+    counted = report.total.input_tokens - 10_000
+    assert report.total.logged_usd == pytest.approx(0.0027 + 0.003 + counted * 3 / 1e6)
+    assert any(note.startswith("1 requests log no usage") for note in report.notes)
 
 
 def test_calibration_where_nothing_varies():
@@ -283,6 +291,20 @@ def test_unpriced_requests_are_in_no_cost_and_said():
     assert "without a price, and in no cost: claude-none-such" in report.notes
     base = next(one for one in report.advice if one.change == "nothing")
     assert base.cost_usd == pytest.approx(3 * 0.0375)
+
+
+def test_the_layout_that_the_log_looks_like_is_named():
+    head = 9_990
+    logged = [{"input_tokens": 10_000, "cache_read_tokens": n} for n in (0, head, head)]
+    report = advise([request(at, usage=usage) for at, usage in enumerate(logged)])
+    closest = find_closest(report, "anthropic")
+    assert "system" in closest.name and closest.logged_distance_tokens < 100
+    base = next(one for one in report.advice if one.change == "nothing")
+    assert base.logged_distance_tokens == pytest.approx(2 * head / 3)
+    assert "the cached tokens of the log look like" in str(lay_out_advice(report))
+    nothing = [request(at, usage={**logged[0]}) for at in range(3)]
+    assert find_closest(advise(nothing), "anthropic") is None
+    assert find_closest(advise(REPEATED), "anthropic") is None
 
 
 def test_the_best_is_written_as_a_recipe():
