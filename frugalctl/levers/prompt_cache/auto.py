@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,8 +168,3 @@ def _join(prompts: Prompts, plan: Plan, parts: dict[str, Simulation]) -> Simulat
 def _all_fresh(input_tokens: NDArray[np.int64]) -> Outcome:
     none = np.zeros(len(input_tokens), dtype=np.int64)
     return Outcome(none, none.copy(), none.copy(), input_tokens.copy(), np.zeros(len(none)))
-
-
-def replace_cache(plan: Plan, name: str, settings: CacheSettings) -> Plan:
-    """The plan with another cache for the same requests."""
-    return replace(plan, settings={**plan.settings, name: settings})
