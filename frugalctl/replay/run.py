@@ -93,7 +93,9 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
         InputError, BadLine: see `log.read.read_log`.
     """
     as_of_us = None if options.as_of is None else parse_as_of(options.as_of)
-    read = ReadOptions(options.on_error, _WITHOUT, options.model)
+    # a cache decides over lines read one by one; the same bad lines must be left out here
+    exact = options.recipe.prompt_cache is not None and options.on_error == "skip"
+    read = ReadOptions(options.on_error, _WITHOUT, options.model, exact=exact)
     with on_disk(paths) as sources:
         log = _open_log(sources, read)
         if options.baseline is not None:

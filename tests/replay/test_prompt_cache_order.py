@@ -196,6 +196,19 @@ def test_batches_and_readers_change_nothing(tmp_path, monkeypatch, spec):
     check_tokens(report)
 
 
+def test_a_line_that_only_one_reader_takes_shifts_no_decision(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_COLUMNAR_FROM_BYTES", 1)
+    rows = conversations(12)
+    path = tmp_path / "log.jsonl"
+    lines = [json.dumps(row) for row in rows]
+    path.write_text("\n".join([lines[0], lines[1][:-1] + ",}", *lines[2:]]) + "\n", "utf-8")
+    report = json.loads(replay_file(path, make_options("openai", on_error="skip"))[0])
+    good, _ = replay_rows(tmp_path, [rows[0], *rows[2:]], "openai")
+    assert report["log"]["skipped_lines"] == 1
+    assert report["prompt_cache"] == good["prompt_cache"]
+    assert report["recipe"] == good["recipe"]
+
+
 @pytest.mark.parametrize(
     ("spec", "cascade"),
     [("anthropic:1h", None), ("gemini-explicit", None), ("gemini", None), ("openai", CASCADE)],
