@@ -26,6 +26,7 @@ from prompt_cache_cases import (
 )
 from replay_cases import write_jsonl
 
+from frugalctl.log import lines as by_line
 from frugalctl.log import read as reading
 from frugalctl.replay.ledger import open_ledger
 from frugalctl.report.encode import render_json
@@ -198,6 +199,7 @@ def test_batches_and_readers_change_nothing(tmp_path, monkeypatch, spec):
 
 def test_a_line_that_only_one_reader_takes_shifts_no_decision(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "_COLUMNAR_FROM_BYTES", 1)
+    monkeypatch.setattr(by_line, "_SAMPLE_LINES", 1)
     rows = conversations(12)
     path = tmp_path / "log.jsonl"
     lines = [json.dumps(row) for row in rows]
