@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from frugalctl.cli.console import print_rows
-from frugalctl.cli.options import FormatOption, JsonOption, OutputOption, choose_format
+from frugalctl.cli.options import FormatOption, JsonOption, OutputOption, prepare_output
 from frugalctl.errors import UsageError
-from frugalctl.files import check_writable
 from frugalctl.report.tables import Table
 
 if TYPE_CHECKING:
@@ -53,9 +52,7 @@ def show_cache_rules(
     """
     from frugalctl.prices.cache_rules import list_providers, load_cache_rules
 
-    if output not in (None, "-"):
-        check_writable(output)
-    chosen = choose_format(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output)
     known = list_providers()
     if provider is not None and provider not in known:
         raise UsageError(f"no cache rules for {provider!r}", hint=f"known: {', '.join(known)}")

@@ -20,12 +20,11 @@ from frugalctl.cli.options import (
     PromptCacheOption,
     RecipeOption,
     SeedOption,
-    choose_format,
+    prepare_output,
 )
 from frugalctl.cli.replay import make_options, replay_logs
 from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import GateFailed, UsageError
-from frugalctl.files import check_writable
 
 
 def check(
@@ -69,10 +68,8 @@ def check(
     from frugalctl.report.metrics import load_report
 
     spare_pandas()
-    chosen = choose_format(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output, logs)
     gates = [parse_gate(text) for text in fail_if]
-    if output not in (None, "-"):
-        check_writable(output)
     base_body = load_report(baseline) if baseline else None
     options = make_options(recipe, prompt_cache, baseline_model, prices, as_of, model, on_error)
     head = _summarise(logs, options, seed)

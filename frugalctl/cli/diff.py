@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from frugalctl.cli.options import Format, FormatOption, JsonOption, OutputOption, choose_format
-from frugalctl.files import check_writable
+from frugalctl.cli.options import FormatOption, JsonOption, OutputOption, prepare_output
 
 
 def diff(
@@ -30,9 +29,7 @@ def diff(
     from frugalctl.report.diff import compare_reports, lay_out_changes, warn_population
     from frugalctl.report.metrics import load_report
 
-    chosen: Format = choose_format(chosen_format, as_json, output)
-    if output not in (None, "-"):
-        check_writable(output)
+    chosen = prepare_output(chosen_format, as_json, output, [base, head])
     old, new = load_report(base), load_report(head)
     warning = warn_population(old, new)
     if warning:

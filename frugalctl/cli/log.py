@@ -17,11 +17,11 @@ from frugalctl.cli.options import (
     OnErrorChoice,
     OnErrorOption,
     OutputOption,
-    choose_format,
+    prepare_output,
 )
 from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import InputError
-from frugalctl.files import check_writable, replacing
+from frugalctl.files import replacing
 from frugalctl.report.tables import Table, format_number
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def validate(
     """
     from frugalctl.log.read import ReadNotes
 
-    chosen = choose_format(chosen_format, as_json, output)
-    if output not in (None, "-"):
-        check_writable(output)
+    chosen = prepare_output(chosen_format, as_json, output, logs)
     notes = ReadNotes()
     failure: InputError | None = None
     requests = 0
@@ -156,9 +154,7 @@ def stats(
     from frugalctl.log.read import ReadNotes
     from frugalctl.log.stats import collect_stats
 
-    chosen = choose_format(chosen_format, as_json, output)
-    if output not in (None, "-"):
-        check_writable(output)
+    chosen = prepare_output(chosen_format, as_json, output, logs)
     notes = ReadNotes()
     found = collect_stats(_read(logs, notes, model, on_error))
     tell_notes(notes)

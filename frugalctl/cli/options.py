@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import typer
 
 from frugalctl.errors import UsageError
+from frugalctl.files import check_writable
 
 
 class Format(StrEnum):
@@ -135,3 +137,27 @@ def choose_format(chosen: Format | None, as_json: bool, output: str | None) -> F
     if chosen is not None:
         return chosen
     return _FORMAT_OF.get(PurePath(output or "").suffix.lower(), Format.table)
+
+
+def prepare_output(
+    chosen: Format | None, as_json: bool, output: str | None, inputs: Sequence[str] = ()
+) -> Format:
+    """The format, once it is sure, before the work starts, that the output can be written.
+
+    Args:
+        chosen: --format.
+        as_json: --json.
+        output: --output.
+        inputs: the files that the output is about, which it must not replace.
+
+    Raises:
+        UsageError: --json beside another --format, or an output that is an input too.
+        OutputError: the output cannot be written.
+    """
+    found = choose_format(chosen, as_json, output)
+    if output is not None and output != "-":
+        target = Path(output)
+        if target.exists() and any(Path(one).exists() and target.samefile(one) for one in inputs):
+            raise UsageError(f"{output} is both the log and the output")
+        check_writable(output)
+    return found

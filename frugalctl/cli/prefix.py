@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,11 +18,9 @@ from frugalctl.cli.options import (
     OnErrorChoice,
     OnErrorOption,
     OutputOption,
-    choose_format,
+    prepare_output,
 )
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.errors import UsageError
-from frugalctl.files import check_writable
 
 if TYPE_CHECKING:
     from frugalctl.log.read import ReadNotes
@@ -77,7 +74,8 @@ def report_prefix(
         render_prefix_markdown,
     )
 
-    chosen = _prepare(logs, chosen_format, as_json, output)
+    spare_pandas()
+    chosen = prepare_output(chosen_format, as_json, output, logs)
     log, pricer, notes = _read(logs, model, as_of, on_error)
     planned = run_caches(log, pricer.book, cache)
     report = report_prefixes(log, planned, pricer, as_of=as_of, input_xxh3=notes.input_xxh3)
@@ -129,7 +127,8 @@ def advise_prefix(
     from frugalctl.report.prefix import run_caches
     from frugalctl.report.prefix_layout import render_data, round_values
 
-    chosen = _prepare(logs, chosen_format, as_json, output)
+    spare_pandas()
+    chosen = prepare_output(chosen_format, as_json, output, logs)
     log, pricer, notes = _read(logs, model, as_of, on_error)
     planned = run_caches(log, pricer.book, cache)
     report = advise_prefixes(
@@ -165,20 +164,6 @@ def _write_recipe(report: AdviceReport, output: str) -> None:
             f"{output} is for {', '.join(report.models[cache])} alone: a recipe has one prompt "
             "cache, and this log's models have several"
         )
-
-
-def _prepare(
-    logs: list[str], chosen_format: Format | None, as_json: bool, output: str | None
-) -> Format:
-    """What to do before the work starts: the format, and whether the output can be written."""
-    spare_pandas()
-    chosen = choose_format(chosen_format, as_json, output)
-    if output is not None and output != "-":
-        target = Path(output)
-        if target.exists() and any(Path(log).exists() and target.samefile(log) for log in logs):
-            raise UsageError(f"{output} is both the log and the output")
-        check_writable(output)
-    return chosen
 
 
 def _read(

@@ -11,9 +11,8 @@ import typer
 
 from frugalctl.cli.cache_rules import show_cache_rules
 from frugalctl.cli.console import print_rows, print_text
-from frugalctl.cli.options import Format, FormatOption, JsonOption, OutputOption, choose_format
+from frugalctl.cli.options import Format, FormatOption, JsonOption, OutputOption, prepare_output
 from frugalctl.errors import PriceError, UsageError
-from frugalctl.files import check_writable
 from frugalctl.report.tables import Table
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def list_prices(
     """
     from frugalctl.prices import load_book
 
-    chosen = _prepare(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output)
     book = load_book()
     day = _parse_day(as_of) or book.checked_on
     providers = {owner for owner, _ in book.sets}
@@ -98,7 +97,7 @@ def show(
     """
     from frugalctl.prices import load_book
 
-    chosen = _prepare(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output)
     book = load_book()
     key = _resolve(book, model, provider)
     day = _parse_day(as_of)
@@ -151,7 +150,7 @@ def cost(
     """
     from frugalctl.prices import UNKNOWN_TIME, load_book, quote_call
 
-    chosen = _prepare(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output)
     cached = {
         "cache_read": cache_read,
         "cache_write": cache_write,
@@ -189,7 +188,7 @@ def diff(
     from frugalctl.prices import load_book
     from frugalctl.prices.compare import UNEXPLAINED, compare_prices
 
-    chosen = _prepare(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output)
     book = load_book()
     found = compare_prices(book, on=_parse_day(as_of))
     if unexplained:
@@ -232,12 +231,6 @@ def _split_tokens(
         )
     answer = {"output": output_tokens - reasoning, "reasoning": reasoning}
     return {"fresh_input": fresh, **cached, **answer}
-
-
-def _prepare(chosen: Format | None, as_json: bool, output: str | None) -> Format:
-    if output not in (None, "-"):
-        check_writable(output)
-    return choose_format(chosen, as_json, output)
 
 
 def _resolve(book: PriceBook, model: str, provider: str | None) -> ModelKey:

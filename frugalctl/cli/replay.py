@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,11 +24,10 @@ from frugalctl.cli.options import (
     PromptCacheOption,
     RecipeOption,
     SeedOption,
-    choose_format,
+    prepare_output,
 )
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.errors import InputError, PriceError, UsageError
-from frugalctl.files import check_writable
+from frugalctl.errors import InputError, PriceError
 
 if TYPE_CHECKING:
     from frugalctl.log.read import ReadNotes
@@ -73,25 +71,14 @@ def replay(
     from frugalctl.cli.render import print_report
 
     spare_pandas()
-    chosen = choose_format(chosen_format, as_json, output)
+    chosen = prepare_output(chosen_format, as_json, output, logs)
     options = make_options(recipe, prompt_cache, baseline, prices, as_of, model, on_error)
     ledger = output if output is not None and output.lower().endswith(".parquet") else None
-    if output not in (None, "-"):
-        _spare_inputs(logs, output)
-        check_writable(output)
     _refuse_ledgers(logs)
     result, unpriced = replay_logs(logs, options, seed, ledger)
     print_report(result, chosen, None if ledger else output)
     if unpriced and strict:
         raise PriceError(f"{unpriced:,} requests could not be priced (--strict)")
-
-
-def _spare_inputs(logs: list[str], output: str) -> None:
-    """Refuse to write the report over the log that it is about."""
-    target = Path(output)
-    for path in map(Path, logs):
-        if path.exists() and target.exists() and path.samefile(target):
-            raise UsageError(f"{output} is both the log and the output")
 
 
 def _refuse_ledgers(logs: list[str]) -> None:

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from frugalctl.cli.options import FormatOption, JsonOption, OutputOption, SeedOption, choose_format
+from frugalctl.cli.options import FormatOption, JsonOption, OutputOption, SeedOption, prepare_output
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.files import check_writable
 
 
 def report(
@@ -30,8 +29,6 @@ def report(
     from frugalctl.report.summary import summarise
 
     spare_pandas()
-    chosen = choose_format(chosen_format, as_json, output)
-    if output not in (None, "-"):
-        check_writable(output)
+    chosen = prepare_output(chosen_format, as_json, output, [ledger])
     meta, batches = open_ledger(ledger)
     print_report(summarise(batches, lambda: meta, seed=seed), chosen, output)
