@@ -1,0 +1,1 @@
+"""A semantic cache: answers used again for questions that mean the same."""
