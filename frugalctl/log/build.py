@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from frugalctl.log.schema import (
+    JSON_FIELDS,
     OUTCOME,
     REQUEST_FIELDS,
     USAGE,
@@ -34,7 +35,7 @@ def build_batch(requests: Sequence[Request]) -> pa.RecordBatch:
     """
     columns = {name: _pick(name, requests) for name in REQUEST_FIELDS}
     columns["timestamp"] = [_timestamp(value) for value in columns["timestamp"]]
-    for name in ("messages", "tools"):
+    for name in JSON_FIELDS:
         columns[name] = [_json_text(value) for value in columns[name]]
     try:
         arrays = [_build_column(columns[name], kind) for name, kind in REQUEST_FIELDS.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,13 +28,15 @@ def find_faults(batch: LogBatch) -> Faults:
 
     Rules: tokens and times are not negative, numbers are finite, quality lies in [0, 1], cached
     tokens fit in the input and reasoning in the output, a timestamp lies in the years 1 to 9999,
-    and the outcomes name each a model, none twice.
+    sampling is an object, and the outcomes name each a model, none twice.
     """
     faults: Faults = {}
     columns = {name: batch.column(name) for name in (*_FINITE, "usage")}
     _check_columns(columns, faults, rows=None, prefix="")
     for row in _find_odd_times(batch.column("timestamp")):
         faults.setdefault(int(row), "the timestamp is outside the years 1 to 9999")
+    for row in _find_odd_sampling(batch.column("sampling")):
+        faults.setdefault(int(row), "sampling is not a JSON object")
     for row in _find_odd_blocks(batch.column("prefix_blocks")):
         faults.setdefault(int(row), "prefix_blocks: a block is null")
     outcomes = batch.column("outcomes")
@@ -45,6 +48,22 @@ def find_faults(batch: LogBatch) -> Faults:
 def _find_odd_times(column: pa.Array) -> NDArray[np.int64]:
     times_us = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     return np.flatnonzero((times_us < MIN_US) | (times_us > MAX_US))
+
+
+def _find_odd_sampling(column: Any) -> NDArray[np.int64]:
+    if column.null_count == len(column):
+        return np.empty(0, dtype=np.int64)
+    encoded = column.dictionary_encode()
+    odd = [at for at, text in enumerate(encoded.dictionary.to_pylist()) if not _is_object(text)]
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(np.isin(codes, odd))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _find_odd_blocks(column: Any) -> NDArray[np.int64]:

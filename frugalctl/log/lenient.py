@@ -8,10 +8,9 @@ from typing import Any, cast
 import msgspec
 import pyarrow as pa
 
-from frugalctl.log.schema import NO_JSON, REQUEST_FIELDS, Request
+from frugalctl.log.schema import JSON_FIELDS, NO_JSON, REQUEST_FIELDS, Request
 
-_JSON_FIELDS = ("messages", "tools")
-_KINDS = {name: kind for name, kind in REQUEST_FIELDS.items() if name not in _JSON_FIELDS}
+_KINDS = {name: kind for name, kind in REQUEST_FIELDS.items() if name not in JSON_FIELDS}
 _MAX_DIGITS = 20
 
 _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -30,8 +29,8 @@ def decode_leniently(line: bytes) -> Request:
     record = json.loads(line, parse_int=_parse_int)
     fields = {name: _fit(record[name], kind) for name, kind in _KINDS.items() if name in record}
     request = msgspec.convert(fields, Request)
-    request.messages = parts.get("messages", NO_JSON)
-    request.tools = parts.get("tools", NO_JSON)
+    for name in JSON_FIELDS:
+        setattr(request, name, parts.get(name, NO_JSON))
     return request
 
 

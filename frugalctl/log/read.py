@@ -24,13 +24,12 @@ from frugalctl.log.formats.base import Numbered, RecordError
 from frugalctl.log.ids import IdCheck
 from frugalctl.log.lines import LineReader
 from frugalctl.log.parquet import read_parquet
-from frugalctl.log.schema import LogBatch
+from frugalctl.log.schema import JSON_FIELDS, LogBatch
 from frugalctl.log.stream import Block, Readable, Source, hash_source, open_input, read_blocks
 
 OnError = Literal["fail", "skip"]
 _BATCH_ROWS = 8192
 _COLUMNAR_FROM_BYTES = 2 << 20
-_JSON_FIELDS = frozenset({"messages", "tools"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class _Reader:
         """Whether the file is canonical, as far as its first lines tell, and worth it."""
         if self._options.exact or len(first.data) < _COLUMNAR_FROM_BYTES:
             return False
-        return _JSON_FIELDS <= self._options.without and lines.sample(first)
+        return self._options.without.issuperset(JSON_FIELDS) and lines.sample(first)
 
     def _read_lines(self, blocks: Iterable[Block], lines: LineReader) -> Iterator[LogBatch]:
         for block in blocks:

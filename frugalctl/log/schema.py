@@ -1,7 +1,7 @@
 """The canonical request log: what one JSON line holds, and the Arrow tables it becomes.
 
 JSONL and parquet carry the same fields under the same names. In parquet, and in memory, the
-JSON-valued fields (`messages`, `tools`) are JSON text, `timestamp` is an Arrow timestamp, and
+JSON-valued fields (`JSON_FIELDS`) are JSON text, `timestamp` is an Arrow timestamp, and
 `outcomes` is a list of structs.
 
 Token counts follow the convention of OpenAI and OpenTelemetry: `input_tokens` contains cached
@@ -58,6 +58,8 @@ class Request(msgspec.Struct, gc=False):
     `timestamp` is RFC 3339, epoch seconds or epoch milliseconds; `latency_ms` and `ttft_ms` are
     milliseconds, `cost_usd` US dollars, `quality` in [0, 1], `confidence` any real number
     (higher is surer). `region` is a provider's processing region where it changes the price.
+    `sampling` is an object of what the request asked for beside its text: temperature, top_p,
+    max_tokens, seed, stop, response_format and the like.
     """
 
     id: str | None = None
@@ -71,6 +73,7 @@ class Request(msgspec.Struct, gc=False):
     region: str | None = None
     messages: msgspec.Raw = NO_JSON
     tools: msgspec.Raw = NO_JSON
+    sampling: msgspec.Raw = NO_JSON
     response: str | None = None
     usage: Usage | None = None
     latency_ms: float | None = None
@@ -116,6 +119,7 @@ REQUEST_FIELDS: dict[str, pa.DataType] = {
     "region": pa.string(),
     "messages": pa.string(),
     "tools": pa.string(),
+    "sampling": pa.string(),
     "response": pa.string(),
     "usage": USAGE,
     "latency_ms": pa.float64(),
@@ -131,7 +135,10 @@ REQUEST_FIELDS: dict[str, pa.DataType] = {
 }
 SCHEMA = pa.schema(list(REQUEST_FIELDS.items()))
 
-TEXT_FIELDS = frozenset({"messages", "tools", "response", "reference"})
+JSON_FIELDS = ("messages", "tools", "sampling")
+"""The fields that hold JSON of any shape; `sampling` is an object."""
+
+TEXT_FIELDS = frozenset({*JSON_FIELDS, "response", "reference"})
 """The bulky fields, which a replay over logged usage does not need."""
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from frugalctl.log.schema import SCHEMA, LogBatch
+from frugalctl.log.schema import JSON_FIELDS, SCHEMA, LogBatch
 from frugalctl.log.times import format_timestamp
 
-_JSON_FIELDS = ("messages", "tools")
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -61,7 +60,7 @@ def _to_json(row: dict[str, Any]) -> dict[str, Any]:
     line = {name: value for name, value in row.items() if value is not None}
     if "timestamp" in line:
         line["timestamp"] = format_timestamp(line["timestamp"])
-    for name in _JSON_FIELDS:
+    for name in JSON_FIELDS:
         if name in line:
             line[name] = msgspec.Raw(line[name].encode())
     if "usage" in line:

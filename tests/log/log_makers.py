@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from frugalctl.errors import FrugalError
 from frugalctl.log import read as reading
+from frugalctl.log import schema
 from frugalctl.log.columnar import NotColumnar
 from frugalctl.log.read import ReadNotes, ReadOptions, read_log
 from frugalctl.log.schema import SCHEMA
 from frugalctl.log.stream import Source
 
-JSON_FIELDS = frozenset({"messages", "tools"})
+JSON_FIELDS = frozenset(schema.JSON_FIELDS)
 READ_BY_COLUMNS = pa.schema([column for column in SCHEMA if column.name not in JSON_FIELDS])
 SUBSTANCE = ("usage", "messages", "outcomes", "prefix_blocks")
 MODES = ("columnar", "lines")
@@ -210,6 +211,7 @@ def requests(*, with_usage: bool = True, loose: bool = True) -> st.SearchStrateg
         "confidence": st.none() | any_numbers,
         "messages": st.none() | messages,
         "tools": st.none() | st.lists(json_values, max_size=2),
+        "sampling": st.none() | st.dictionaries(texts, json_values, max_size=2),
         "outcomes": st.none() | outcomes(with_usage),
         "prefix_blocks": st.none() | st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4),
         "block_tokens": st.none() | st.integers(1, 4096).flatmap(loosely),

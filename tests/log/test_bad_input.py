@@ -127,6 +127,29 @@ def test_a_bad_line_after_the_sampled_ones_is_named(name: str, tmp_path: Path):
     assert found.lines == [*range(1, 601), 602]
 
 
+NO_OBJECTS = ["[]", "1", '"temperature=0"', "true"]
+
+
+@pytest.mark.parametrize("value", NO_OBJECTS)
+def test_sampling_that_is_no_object_is_named(value: str, tmp_path: Path):
+    path = tmp_path / "log.jsonl"
+    good = with_field("sampling", '{"temperature": 0}').replace(b'"x"', b'"y"')
+    path.write_bytes(good + make_line(1) + with_field("sampling", value))
+    found = read_all(path)
+    assert str(found.error) == "log.jsonl:3: sampling is not a JSON object"
+    assert read_all(path, on_error="skip").bad == [("log.jsonl", 3)]
+
+
+@pytest.mark.parametrize("value", [*NO_OBJECTS, "{", "", "null"])
+def test_sampling_in_parquet_that_is_no_object_is_named(value: str, tmp_path: Path):
+    path = tmp_path / "log.parquet"
+    texts = ['{"seed": 1}', None, value]
+    pq.write_table(pa.table({"usage": [{"input_tokens": 1}] * 3, "sampling": texts}), path)
+    found = read_all(path, without=frozenset())
+    assert str(found.error) == "log.parquet:3: sampling is not a JSON object"
+    assert read_all(path, without=frozenset(), on_error="skip").bad == [("log.parquet", 3)]
+
+
 LENIENT = {
     "count as text": (usage('"12"'), usage("12")),
     "count with spaces": (usage('" 12 "'), usage("12")),

@@ -1,4 +1,5 @@
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
-from log_makers import MODES, file_of, logs, make_line, read_all
+from log_makers import JSON_FIELDS, MODES, file_of, logs, make_line, read_all
 
 from frugalctl.log.read import ReadOptions, read_log
 from frugalctl.log.stream import Source
@@ -70,6 +71,9 @@ def test_rows_hold_what_the_records_say(log: Log):
             assert outcome["model"] == given_outcome["model"]
             assert outcome["response"] == given_outcome.get("response")
         assert row["prefix_blocks"] == record.get("prefix_blocks")
+        for name in JSON_FIELDS:
+            text = row[name]
+            assert (None if text is None else json.loads(text)) == record.get(name)
 
 
 @settings(quick, max_examples=25)
@@ -94,7 +98,7 @@ def test_nothing_is_lost_from_format_to_format(log: Log):
 
 
 def _without_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("messages", "tools")}
+    return {name: value for name, value in row.items() if name not in JSON_FIELDS}
 
 
 ROWS = 7000

@@ -25,6 +25,7 @@ from frugalctl.log.formats.fields import (
     usage_at,
 )
 from frugalctl.log.formats.reader import FAILED, RecordReader, Skipped
+from frugalctl.log.formats.sampling import read_gemini_sampling, read_sampling
 from frugalctl.log.schema import Request
 from frugalctl.log.usage import is_anthropic_usage, read_gemini_usage, read_response_usage
 
@@ -132,6 +133,7 @@ def read_openai(request: Record, response: Record) -> Request:
         service_tier=_openai_tier(response) or _openai_tier(request),
         messages=to_raw(messages_of_openai(request)),
         tools=to_raw(items(request, "tools")),
+        sampling=read_sampling(request),
         response=body,
         usage=read_response_usage(usage),
     )
@@ -156,6 +158,7 @@ def read_anthropic(request: Record, response: Record) -> Request:
         region=None if geo in ("global", "not_available") else geo,
         messages=to_raw(with_system(request.get("system"), items(request, "messages"))),
         tools=to_raw(items(request, "tools")),
+        sampling=read_sampling(request),
         response=answer_of_blocks(response.get("content")),
         usage=read_response_usage(usage),
     )
@@ -173,6 +176,7 @@ def read_gemini(request: Record, response: Record) -> Request:
         provider="google",
         messages=to_raw(messages_of_gemini(request)),
         tools=to_raw(items(request, "tools")),
+        sampling=read_gemini_sampling(request),
         response=answer_of_gemini(response),
         usage=read_gemini_usage(usage),
     )

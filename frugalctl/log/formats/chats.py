@@ -9,7 +9,7 @@ import msgspec
 
 from frugalctl.log.formats.base import Numbered, Record, RecordError
 from frugalctl.log.formats.content import answer_of_message, as_record
-from frugalctl.log.formats.fields import items, number, text, to_json, to_raw
+from frugalctl.log.formats.fields import items, mapping, number, text, to_json, to_raw
 from frugalctl.log.schema import Request
 
 _REWARDS = ("reward", "score")
@@ -74,6 +74,7 @@ class ChatReader:
             provider=text(record, "provider"),
             messages=msgspec.Raw(f"[{','.join(before)}]".encode()),
             tools=to_raw(items(record, "tools")),
+            sampling=to_raw(mapping(record, "sampling")),
             response=answer_of_message(answer),
         )
 

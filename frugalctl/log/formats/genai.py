@@ -7,6 +7,7 @@ from typing import Any, cast
 from frugalctl.log.formats.base import Record
 from frugalctl.log.formats.content import answer_of_blocks, as_record, join_parts, with_system
 from frugalctl.log.formats.fields import number, parse_json, scaled, text, to_raw
+from frugalctl.log.formats.sampling import read_span_sampling
 from frugalctl.log.schema import Request
 from frugalctl.log.usage import read_span_usage
 
@@ -41,6 +42,7 @@ def read_genai(attributes: Record) -> Request | None:
         service_tier={"default": "standard", "auto": None}.get(tier, tier) if tier else None,
         messages=to_raw(_read_messages(attributes)),
         tools=to_raw(parse_json(attributes.get("gen_ai.tool.definitions"))),
+        sampling=read_span_sampling(attributes),
         response=_read_answer(attributes),
         usage=usage,
         ttft_ms=scaled(ttft, 1_000),

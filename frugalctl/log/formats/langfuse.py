@@ -30,6 +30,7 @@ from frugalctl.log.formats.fields import (
     value_at,
 )
 from frugalctl.log.formats.reader import FAILED, Read, RecordReader
+from frugalctl.log.formats.sampling import read_sampling
 from frugalctl.log.schema import Request, Usage
 from frugalctl.log.usage import read_langfuse_usage
 
@@ -67,6 +68,7 @@ def _read_observation(record: Record) -> Read:
             model=text(record, "model") or text(record, "providedModelName"),
             messages=to_raw(_read_messages(record.get("input"), source, body)),
             tools=to_raw(items(body, "tools")),
+            sampling=read_sampling(record.get("modelParameters"), body),
             response=_read_answer(record.get("output")),
             usage=usage,
             latency_ms=elapsed_ms(start, moment(record, "endTime")),

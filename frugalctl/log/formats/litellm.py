@@ -25,6 +25,7 @@ from frugalctl.log.formats.fields import (
     usage_at,
 )
 from frugalctl.log.formats.reader import FAILED, Read, RecordReader, Skipped
+from frugalctl.log.formats.sampling import read_sampling
 from frugalctl.log.schema import Request, Usage
 from frugalctl.log.usage import is_anthropic_usage, read_anthropic_usage, read_openai_usage
 
@@ -79,6 +80,7 @@ def _read_call(record: Record) -> Read:
             service_tier=_read_tier(response),
             messages=to_raw(messages if isinstance(messages, list) else None),
             tools=to_raw(mapping(record, "model_parameters").get("tools")),
+            sampling=read_sampling(record.get("model_parameters")),
             response=_answer(response, record.get("response")),
             usage=_read_usage(record, metadata, response),
             latency_ms=number(record, "request_duration_ms")

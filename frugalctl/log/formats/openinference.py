@@ -8,6 +8,7 @@ from typing import Any, cast
 from frugalctl.log.formats.base import Record
 from frugalctl.log.formats.content import answer_of_message, as_record
 from frugalctl.log.formats.fields import mapping, number, text, to_raw
+from frugalctl.log.formats.sampling import read_sampling
 from frugalctl.log.schema import Request
 from frugalctl.log.usage import read_openinference_usage
 
@@ -32,6 +33,7 @@ def read_openinference(attributes: Record) -> Request | None:
         model=text(attributes, "llm.model_name"),
         provider=text(attributes, "llm.provider") or text(attributes, "llm.system"),
         messages=to_raw(list(_read_messages(attributes, "llm.input_messages"))),
+        sampling=read_sampling(attributes.get("llm.invocation_parameters")),
         response=answer,
         usage=read_openinference_usage(attributes),
         cost_usd=number(attributes, "llm.cost.total"),
