@@ -103,6 +103,8 @@ def make_options(
     from frugalctl.replay.run import ReplayOptions
 
     levers = load_recipe(recipe) if recipe else Recipe()
+    if levers.normalize is not None and levers.semantic_cache is None:
+        note("[normalize] makes the keys of a semantic cache; without one it changes nothing")
     if prompt_cache is not None:
         from frugalctl.levers.prompt_cache.settings import parse_cache_spec
 
@@ -148,7 +150,7 @@ def replay_logs(
 
         result = summarise(map(keep, ticking(run.batches, tick)), finish, seed=seed)
     tell_notes(run.notes)
-    for message in run.cache.notes if run.cache else ():
+    for message in run.remarks:
         note(message)
     _suggest(result)
     return result, sum(result.log.unpriced.values())

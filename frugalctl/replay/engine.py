@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from frugalctl.errors import UsageError
 from frugalctl.levers.cascade import decide
@@ -40,6 +41,42 @@ class CachePlan(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ReusedAnswers:
+    """What a semantic cache did with n requests.
+
+    Attributes:
+        hit: bool[n], whether it answered the request, which is then not sent.
+        asked: bool[n], whether the request was looked up at all.
+        model: string[n], whose answer it gave; null where it gave none.
+        source: string[n], the id of the request whose answer that was; null where none.
+        quality: float64[n], of that answer for this request; NaN where unknown.
+        lookup_ms: what a look-up takes.
+        fee_usd: float64[n], what embedding the question cost; None for a local model.
+    """
+
+    hit: Mask
+    asked: Mask
+    model: pa.Array
+    source: pa.Array
+    quality: Floats
+    lookup_ms: float
+    fee_usd: Floats | None = None
+
+    def take(self, first: int, rows: int) -> ReusedAnswers:
+        """The same of a run of the requests."""
+        span = slice(first, first + rows)
+        return ReusedAnswers(
+            self.hit[span],
+            self.asked[span],
+            self.model.slice(first, rows),
+            self.source.slice(first, rows),
+            self.quality[span],
+            self.lookup_ms,
+            None if self.fee_usd is None else self.fee_usd[span],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """Everything a replay needs beside the log.
 
@@ -61,7 +98,10 @@ class Setup:
 
 
 def replay(
-    batches: Iterable[LogBatch], setup: Setup, plan: CachePlan | None = None
+    batches: Iterable[LogBatch],
+    setup: Setup,
+    plan: CachePlan | None = None,
+    reuse: ReusedAnswers | None = None,
 ) -> Iterator[LedgerBatch]:
     """Replay a log, batch by batch.
 
@@ -69,6 +109,7 @@ def replay(
         batches: the log.
         setup: the recipe and the rest.
         plan: what the prompt cache decided, where the recipe has one.
+        reuse: what the semantic cache did with all requests of the log, where there is one.
 
     Raises:
         UsageError: at the end, if the log has no answer at all of a model that is needed.
@@ -77,12 +118,15 @@ def replay(
     if setup.baseline != OBSERVED:
         missing.add(setup.baseline)
     seen: set[str] = set()
+    first = 0
     for batch in batches:
         answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
         if missing:
             seen.update(answers.side.model.unique().drop_null().to_pylist())
             missing -= seen
-        yield replay_batch(batch, answers, setup, plan)
+        given = None if reuse is None else reuse.take(first, answers.requests)
+        first += answers.requests
+        yield replay_batch(batch, answers, setup, plan, given)
     if missing:
         _refuse_models(sorted(missing), seen)
 
@@ -112,7 +156,11 @@ class Chosen:
 
 
 def replay_batch(
-    batch: LogBatch, answers: Answers, setup: Setup, plan: CachePlan | None = None
+    batch: LogBatch,
+    answers: Answers,
+    setup: Setup,
+    plan: CachePlan | None = None,
+    reuse: ReusedAnswers | None = None,
 ) -> LedgerBatch:
     """Replay one batch of requests, whose answers are known and priced.
 
@@ -121,20 +169,26 @@ def replay_batch(
         answers: all their answers.
         setup: the recipe and the rest.
         plan: what the prompt cache decided for the calls, which it hands out in their order.
+        reuse: what the semantic cache did with these requests.
     """
     rows = batch.requests.num_rows
     own = choose_baseline_answers(answers, setup)
     baseline = take_side(answers.side, own)
-    chosen = choose_calls(answers, setup)
+    chosen = choose_calls(answers, setup, reuse)
     covered = chosen.covered
     taken = take_side(answers.side, chosen.answer)
     recipe, after = baseline, dict[str, Floats]()
+    if reuse is not None:
+        fee_usd = 0.0 if reuse.fee_usd is None else reuse.fee_usd
+        after["semantic_cache"] = np.where(reuse.hit, 0.0, baseline.cost_usd) + fee_usd
     if setup.recipe.cascade is not None:
-        recipe = _sum_calls(taken, chosen.row, rows)
+        recipe = _sum_calls(taken, chosen.row, rows, reuse)
         after["cascade"] = recipe.cost_usd
     if plan is not None:
         taken = plan.price(answers.calls, chosen.answer, taken, setup)
-        recipe = _sum_calls(taken, chosen.row, rows)
+    if plan is not None or (reuse is not None and setup.recipe.cascade is None):
+        recipe = _sum_calls(taken, chosen.row, rows, reuse)
+    if plan is not None:
         after["prompt_cache"] = recipe.cost_usd
     calls = ModelCalls(chosen.row, taken.model, taken.cost_usd)
     guessed = answers.estimated[own] | (
@@ -151,6 +205,7 @@ def replay_batch(
         recipe=recipe,
         calls=calls,
         after=after,
+        reused_from=None if reuse is None else reuse.source,
     )
 
 
@@ -175,22 +230,25 @@ def _answered(answers: Answers) -> Integers:
     return np.where(known | answers.side.known[: answers.requests], own, -1)
 
 
-def choose_calls(answers: Answers, setup: Setup) -> Chosen:
+def choose_calls(answers: Answers, setup: Setup, reuse: ReusedAnswers | None = None) -> Chosen:
     """The calls of the cascade, or of the baseline where there is no cascade.
 
-    A request that the baseline did not answer is not compared, so it makes no calls.
+    A request that the baseline did not answer is not compared, so it makes no calls; nor does
+    one that the semantic cache answers.
     """
     policy = setup.recipe.cascade
     own = choose_baseline_answers(answers, setup)
+    hit = np.zeros(len(own), dtype=np.bool_) if reuse is None else reuse.hit
     if policy is None:
-        at = np.flatnonzero(own >= 0)
+        at = np.flatnonzero((own >= 0) & ~hit)
         return Chosen(at, own[at], own >= 0)
     index = [answers.of_model(model) for model in policy.models]
     present = [at >= 0 for at in index]
     scores = [np.where(at >= 0, answers.confidence[at], np.nan) for at in index]
     decisions = decide(policy, present, scores)
-    covered = decisions.covered & (own >= 0)
-    made = [np.flatnonzero(covered & (decisions.calls > step)) for step in range(len(index))]
+    covered = (decisions.covered | hit) & (own >= 0)
+    sent = covered & ~hit
+    made = [np.flatnonzero(sent & (decisions.calls > step)) for step in range(len(index))]
     row = np.concatenate(made)
     answer = np.concatenate([at[rows] for at, rows in zip(index, made, strict=True)])
     order = np.argsort(row, kind="stable")
@@ -213,8 +271,13 @@ def take_side(side: Side, index: Integers) -> Side:
     )
 
 
-def _sum_calls(taken: Side, row: Integers, rows: int) -> Side:
-    """What each request took: its calls' sum; the model and the quality of its last call."""
+def _sum_calls(
+    taken: Side, row: Integers, rows: int, reuse: ReusedAnswers | None = None
+) -> Side:
+    """What each request took: its calls' sum; the model and the quality of its last call.
+
+    Where a semantic cache answered, there was no call, but a look-up.
+    """
     last = np.full(rows, -1, dtype=np.int64)
     last[row] = np.arange(len(row))
     answer = take_side(taken, last) if len(row) else taken
@@ -223,7 +286,7 @@ def _sum_calls(taken: Side, row: Integers, rows: int) -> Side:
         return np.bincount(row, weights=values, minlength=rows).astype(np.float64)
 
     nothing = np.full(rows, np.nan)
-    return Side(
+    side = Side(
         model=answer.model if len(row) else pa.nulls(rows, pa.string()),
         tokens={key: total(value).astype(np.int64) for key, value in taken.tokens.items()},
         known=np.bincount(row[~taken.known], minlength=rows) == 0,
@@ -231,7 +294,24 @@ def _sum_calls(taken: Side, row: Integers, rows: int) -> Side:
         cost_usd=total(taken.cost_usd),
         latency_ms=total(taken.latency_ms),
         quality=answer.quality if len(row) else nothing,
-        storage_usd=None if taken.storage_usd is None else total(taken.storage_usd),
+        fees_usd={fee: total(paid_usd) for fee, paid_usd in taken.fees_usd.items()},
+    )
+    return side if reuse is None else _add_look_ups(side, reuse)
+
+
+def _add_look_ups(side: Side, reuse: ReusedAnswers) -> Side:
+    """Reused answers, and what looking for them took, in what the requests took."""
+    cost_usd, fees_usd = side.cost_usd, side.fees_usd
+    if reuse.fee_usd is not None:
+        cost_usd = cost_usd + reuse.fee_usd
+        fees_usd = {"embedding": reuse.fee_usd} | fees_usd
+    return replace(
+        side,
+        model=pc.if_else(pa.array(reuse.hit), reuse.model, side.model),
+        cost_usd=cost_usd,
+        latency_ms=side.latency_ms + np.where(reuse.asked, reuse.lookup_ms, 0.0),
+        quality=np.where(reuse.hit, reuse.quality, side.quality),
+        fees_usd=fees_usd,
     )
 
 

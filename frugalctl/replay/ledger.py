@@ -24,6 +24,9 @@ SCHEMA_VERSION = 1
 _META_KEY = b"frugalctl"
 _TEXT = ("id", "session", "tenant", "task")
 
+FEES = ("embedding", "storage")
+"""Paid beside tokens: embedding the questions of a semantic cache, storing a named cache."""
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -41,7 +44,7 @@ class Side:
         cost_usd: float64[n], of all calls; NaN where a call has no price.
         latency_ms: float64[n], the sum over the calls; NaN where unknown.
         quality: float64[n], of the answer; NaN where unknown.
-        storage_usd: float64[n], within the cost, of named caches; None where there are none.
+        fees_usd: fee -> float64[n], what is paid beside tokens, within the cost (see `FEES`).
     """
 
     model: pa.Array
@@ -51,7 +54,7 @@ class Side:
     cost_usd: Floats
     latency_ms: Floats
     quality: Floats
-    storage_usd: Floats | None = None
+    fees_usd: dict[str, Floats] = field(default_factory=dict[str, Floats])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class LedgerBatch:
         calls: the recipe's calls.
         after: lever -> float64[n], what a request costs once this lever and those before it
             are applied; the last one's is the recipe's cost.
+        reused_from: string[n], the request whose answer a semantic cache gave again; null where
+            it gave none; None where no semantic cache is in use.
     """
 
     columns: dict[str, pa.Array]
@@ -89,6 +94,7 @@ class LedgerBatch:
     recipe: Side
     calls: ModelCalls
     after: dict[str, Floats] = field(default_factory=dict[str, Floats])
+    reused_from: pa.Array | None = None
 
     def __len__(self) -> int:
         return len(self.timestamp_us)
@@ -108,6 +114,7 @@ class LedgerMeta:
         as_of: the day that prices were taken of, where one was given for all.
         input_xxh3: XXH3-128 of the log's bytes.
         skipped_lines: bad lines left out of the log.
+        semantic_cache: what the semantic cache did, as `replay.semantic_cache` sums it up.
         prompt_cache: what the simulated prompt cache did, as `replay.prompt_cache` sums it up.
     """
 
@@ -120,6 +127,7 @@ class LedgerMeta:
     as_of: str | None
     input_xxh3: str
     skipped_lines: int
+    semantic_cache: dict[str, Any] | None = None
     prompt_cache: dict[str, Any] | None = None
 
 
@@ -136,6 +144,8 @@ def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:
         columns |= _encode_side("recipe", batch.recipe, batch.covered)
     for lever, cost_usd in batch.after.items():
         columns[f"after_{lever}_usd"] = pa.array(cost_usd, mask=np.isnan(cost_usd))
+    if batch.reused_from is not None:
+        columns["reused_from"] = batch.reused_from
     columns["calls"] = _encode_calls(batch.calls, len(batch))
     return pa.RecordBatch.from_pydict(columns)
 
@@ -151,8 +161,7 @@ def _encode_side(name: str, side: Side, covered: Mask) -> dict[str, pa.Array]:
     amounts = {f"{key}_usd": side.usd[key] for key in TOKEN_CLASSES} | {
         key: getattr(side, key) for key in ("cost_usd", "latency_ms", "quality")
     }
-    if side.storage_usd is not None:
-        amounts["storage_usd"] = side.storage_usd
+    amounts |= {f"{fee}_usd": paid for fee, paid in side.fees_usd.items()}
     for key, amount in amounts.items():
         columns[f"{name}_{key}"] = pa.array(amount, mask=~covered | np.isnan(amount))
     return columns
@@ -195,12 +204,13 @@ def decode_batch(table: pa.RecordBatch) -> LedgerBatch:
             for name in table.schema.names
             if name.startswith("after_")
         },
+        reused_from=table.column("reused_from") if "reused_from" in table.schema.names else None,
     )
 
 
 def _decode_side(name: str, table: pa.RecordBatch) -> Side:
     tokens = {key: table.column(f"{name}_{key}_tokens") for key in TOKEN_CLASSES}
-    storage = f"{name}_storage_usd"
+    fees = {fee: f"{name}_{fee}_usd" for fee in FEES}
     return Side(
         model=table.column(f"{name}_model"),
         tokens={
@@ -212,7 +222,11 @@ def _decode_side(name: str, table: pa.RecordBatch) -> Side:
         cost_usd=_floats(table.column(f"{name}_cost_usd")),
         latency_ms=_floats(table.column(f"{name}_latency_ms")),
         quality=_floats(table.column(f"{name}_quality")),
-        storage_usd=_floats(table.column(storage)) if storage in table.schema.names else None,
+        fees_usd={
+            fee: _floats(table.column(column))
+            for fee, column in fees.items()
+            if column in table.schema.names
+        },
     )
 
 

@@ -27,7 +27,7 @@ from frugalctl.prices.cache_rules import CacheRule, find_cache_rule
 from frugalctl.prices.schedule import INPUT_CLASSES
 from frugalctl.prices.storage import price_storage
 from frugalctl.replay.answers import collect_answers, price_side, take_calls
-from frugalctl.replay.engine import Setup, choose_calls
+from frugalctl.replay.engine import ReusedAnswers, Setup, choose_calls
 from frugalctl.replay.ledger import Integers, Side
 
 Multipliers = tuple[float | None, float | None, float | None, float | None]
@@ -83,11 +83,15 @@ class SimulatedCache:
         if not outcome.storage_token_hours.any():
             return side
         storage_usd = price_storage(setup.book, cached, token_hours, as_of_us=setup.as_of_us)
-        return replace(side, cost_usd=side.cost_usd + storage_usd, storage_usd=storage_usd)
+        fees_usd = {"storage": storage_usd}
+        return replace(side, cost_usd=side.cost_usd + storage_usd, fees_usd=fees_usd)
 
 
 def plan_prompt_cache(
-    batches: Iterable[LogBatch], setup: Setup, settings: CacheSettings
+    batches: Iterable[LogBatch],
+    setup: Setup,
+    settings: CacheSettings,
+    reuse: ReusedAnswers | None = None,
 ) -> SimulatedCache:
     """Simulate a prompt cache over all calls of a log.
 
@@ -95,12 +99,13 @@ def plan_prompt_cache(
         batches: the log, with `NEEDED_FIELDS`.
         setup: the recipe, whose other levers decide the calls.
         settings: the cache.
+        reuse: what a semantic cache answers, so that it is not sent.
 
     Raises:
         InputError: no call shows its prompt, or blocks have no size.
         ConfigError: a model without cache rules.
     """
-    prompts = read_prompts(_send_calls(batches, setup))
+    prompts = read_prompts(_send_calls(batches, setup, reuse))
     if not prompts.covered.any():
         raise InputError(
             "no request shows its prompt, so no prompt cache can be simulated",
@@ -140,11 +145,16 @@ def _is_foreign(model: str, rule: CacheRule, setup: Setup) -> bool:
     return len(makers) > 1 and makers <= _MAKERS
 
 
-def _send_calls(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LogBatch]:
+def _send_calls(
+    batches: Iterable[LogBatch], setup: Setup, reuse: ReusedAnswers | None
+) -> Iterator[LogBatch]:
     """The calls as requests of their own: their model, their usage, their response."""
+    first = 0
     for batch in batches:
         answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
-        chosen = choose_calls(answers, setup)
+        given = None if reuse is None else reuse.take(first, answers.requests)
+        first += answers.requests
+        chosen = choose_calls(answers, setup, given)
         requests = batch.requests.take(pa.array(chosen.row))
         columns = {"model": answers.side.model.take(pa.array(chosen.answer))}
         outcomes = batch.column("outcomes").flatten()

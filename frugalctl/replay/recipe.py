@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,9 @@ from frugalctl.errors import ConfigError
 from frugalctl.levers.cascade import CascadePolicy
 
 if TYPE_CHECKING:
+    from frugalctl.levers.normalize import NormalizeSettings
     from frugalctl.levers.prompt_cache.settings import CacheSettings
+    from frugalctl.levers.semantic_cache.settings import SemanticCacheSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Recipe:
 
     Attributes:
         name: what the report calls it.
+        normalize: how the keys of the semantic cache are made; without one it decides nothing.
+        semantic_cache: the semantic cache, if there is one.
         cascade: the cascade policy, if there is one.
         prompt_cache: the provider's prompt cache, if one is simulated.
     """
@@ -29,16 +33,23 @@ class Recipe:
     name: str = "as logged"
     cascade: CascadePolicy | None = None
     prompt_cache: CacheSettings | None = None
+    semantic_cache: SemanticCacheSettings | None = None
+    normalize: NormalizeSettings | None = None
 
     @property
     def levers(self) -> tuple[str, ...]:
         """The levers in use, in the order in which they apply."""
-        present = {"cascade": self.cascade, "prompt_cache": self.prompt_cache}
+        present = {
+            "semantic_cache": self.semantic_cache,
+            "cascade": self.cascade,
+            "prompt_cache": self.prompt_cache,
+        }
         return tuple(name for name, lever in present.items() if lever)
 
     def settings(self) -> dict[str, Any]:
         """The settings of each lever in use, as plain data."""
-        return {name: asdict(getattr(self, name)) for name in self.levers}
+        tables = ("normalize", *self.levers) if self.normalize else self.levers
+        return {name: asdict(getattr(self, name)) for name in tables}
 
 
 def load_recipe(path: str) -> Recipe:
@@ -57,30 +68,47 @@ def load_recipe(path: str) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}", where=path) from None
     try:
-        return parse_recipe(data, Path(path).name.removesuffix(".toml"))
+        return parse_recipe(data, Path(path).name.removesuffix(".toml"), Path(path).parent)
     except ConfigError as error:
         raise ConfigError(error.message, where=path, hint=error.hint) from None
 
 
-def parse_recipe(data: dict[str, Any], name: str) -> Recipe:
+def parse_recipe(data: dict[str, Any], name: str, folder: Path | None = None) -> Recipe:
     """A recipe from its decoded TOML.
+
+    Args:
+        data: the tables.
+        name: what to call it if it does not say.
+        folder: where files that it names are looked for first.
 
     Raises:
         ConfigError: an unknown table or key, or a value of the wrong type.
     """
-    _refuse_unknown(data, ("name", "cascade", "prompt_cache"), "")
-    cascade, cache = (_table(data, lever) for lever in ("cascade", "prompt_cache"))
+    _refuse_unknown(data, ("name", *_TABLES), "")
     given = data.get("name", name)
     if not isinstance(given, str):
         raise ConfigError("name is not text")
-    return Recipe(
-        given,
-        None if cascade is None else _parse_cascade(cascade),
-        None if cache is None else _parse_prompt_cache(cache),
-    )
+    levers: dict[str, Any] = {
+        lever: parse(table, folder)
+        for lever, parse in _TABLES.items()
+        if (table := _table(data, lever)) is not None
+    }
+    return Recipe(given, **levers)
 
 
-def _parse_prompt_cache(table: dict[str, Any]) -> CacheSettings:
+def _parse_normalize(table: dict[str, Any], folder: Path | None) -> NormalizeSettings:
+    from frugalctl.levers.normalize import parse_normalize_table
+
+    return parse_normalize_table(table, folder)
+
+
+def _parse_semantic_cache(table: dict[str, Any], folder: Path | None) -> SemanticCacheSettings:
+    from frugalctl.levers.semantic_cache.settings import parse_semantic_cache_table
+
+    return parse_semantic_cache_table(table, folder)
+
+
+def _parse_prompt_cache(table: dict[str, Any], folder: Path | None) -> CacheSettings:
     from frugalctl.levers.prompt_cache.settings import parse_cache_table
 
     return parse_cache_table(table)
@@ -93,7 +121,7 @@ def _table(data: dict[str, Any], lever: str) -> dict[str, Any] | None:
     return cast("dict[str, Any] | None", table)
 
 
-def _parse_cascade(table: dict[str, Any]) -> CascadePolicy:
+def _parse_cascade(table: dict[str, Any], folder: Path | None) -> CascadePolicy:
     _refuse_unknown(table, ("models", "thresholds", "score"), "[cascade] ")
     models = _items(table, "models", (str,), "names")
     thresholds = _items(table, "thresholds", (int, float), "numbers")
@@ -121,3 +149,11 @@ def _refuse_unknown(table: dict[str, Any], known: Iterable[str], prefix: str) ->
             near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"{prefix}unknown key {key!r}", hint=hint)
+
+
+_TABLES: dict[str, Callable[[dict[str, Any], Path | None], Any]] = {
+    "normalize": _parse_normalize,
+    "semantic_cache": _parse_semantic_cache,
+    "cascade": _parse_cascade,
+    "prompt_cache": _parse_prompt_cache,
+}

@@ -15,12 +15,19 @@ from frugalctl.log.stream import Source, on_disk
 from frugalctl.log.times import parse_timestamp_us
 from frugalctl.prices import load_book
 from frugalctl.replay.answers import PriceSource
-from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay
+from frugalctl.replay.engine import (
+    OBSERVED,
+    ReusedAnswers,
+    Setup,
+    choose_baseline,
+    replay,
+)
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta
 from frugalctl.replay.recipe import Recipe
 
 if TYPE_CHECKING:
     from frugalctl.replay.prompt_cache import SimulatedCache
+    from frugalctl.replay.semantic_cache import SimulatedReuse
 
 _WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms"}
 
@@ -56,6 +63,7 @@ class ReplayRun:
         notes: what the reader met; complete once the batches are exhausted.
         setup: what the batches are made with.
         options: as given.
+        reuse: the simulated semantic cache, if the recipe has one.
         cache: the simulated prompt cache, if the recipe has one.
     """
 
@@ -63,7 +71,15 @@ class ReplayRun:
     notes: ReadNotes
     setup: Setup
     options: ReplayOptions
+    reuse: SimulatedReuse | None
     cache: SimulatedCache | None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the simulated caches say that a reader should know."""
+        return tuple(
+            note for lever in (self.reuse, self.cache) if lever is not None for note in lever.notes
+        )
 
     def finish(self) -> LedgerMeta:
         """The ledger's metadata, once the batches are exhausted."""
@@ -77,6 +93,7 @@ class ReplayRun:
             as_of=self.options.as_of,
             input_xxh3=self.notes.input_xxh3,
             skipped_lines=len(self.notes.bad_lines),
+            semantic_cache=None if self.reuse is None else self.reuse.summary,
             prompt_cache=None if self.cache is None else self.cache.summary,
         )
 
@@ -86,7 +103,7 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
     """Replay the log in these files.
 
     Where the log observed nothing and no baseline is named, it is read once more to choose the
-    baseline, and once more where a prompt cache is to be simulated.
+    baseline, and once more for each cache that is to be simulated.
 
     Raises:
         UsageError: stdin given twice, `as_of` is not a time, no baseline can be chosen.
@@ -94,7 +111,9 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
     """
     as_of_us = None if options.as_of is None else parse_as_of(options.as_of)
     # a cache decides over lines read one by one; the same bad lines must be left out here
-    exact = options.recipe.prompt_cache is not None and options.on_error == "skip"
+    recipe = options.recipe
+    simulated = recipe.prompt_cache is not None or recipe.semantic_cache is not None
+    exact = simulated and options.on_error == "skip"
     read = ReadOptions(options.on_error, _WITHOUT, options.model, exact=exact)
     with on_disk(paths) as sources:
         log = _open_log(sources, read)
@@ -138,12 +157,30 @@ def _start(
         prices=options.prices,
         as_of_us=as_of_us,
     )
-    cache = _plan_cache(sources, setup, options)
-    return ReplayRun(replay(log.batches, setup, cache), log.notes, setup, options, cache)
+    reuse = _plan_reuse(sources, setup, options)
+    given = None if reuse is None else reuse.answers
+    cache = _plan_cache(sources, setup, options, given)
+    batches = replay(log.batches, setup, cache, given)
+    return ReplayRun(batches, log.notes, setup, options, reuse, cache)
+
+
+def _plan_reuse(
+    sources: Sequence[Source], setup: Setup, options: ReplayOptions
+) -> SimulatedReuse | None:
+    """Simulate the recipe's semantic cache in a pass of its own over the log."""
+    if setup.recipe.semantic_cache is None:
+        return None
+    from frugalctl.replay.semantic_cache import plan_reuse
+
+    read = ReadOptions(options.on_error, frozenset({"prefix_blocks", "ttft_ms"}), options.model)
+    return plan_reuse(read_log(sources, read), setup, setup.recipe.semantic_cache)
 
 
 def _plan_cache(
-    sources: Sequence[Source], setup: Setup, options: ReplayOptions
+    sources: Sequence[Source],
+    setup: Setup,
+    options: ReplayOptions,
+    reuse: ReusedAnswers | None,
 ) -> SimulatedCache | None:
     """Simulate the recipe's prompt cache in a pass of its own over the log."""
     settings = setup.recipe.prompt_cache
@@ -153,7 +190,7 @@ def _plan_cache(
 
     without = _WITHOUT - NEEDED_FIELDS - {"prefix_blocks", "block_tokens", "ttft_ms"}
     read = ReadOptions(options.on_error, without, options.model)
-    return plan_prompt_cache(read_log(sources, read), setup, settings)
+    return plan_prompt_cache(read_log(sources, read), setup, settings, reuse)
 
 
 def _lacks_observed(batch: LogBatch) -> bool:

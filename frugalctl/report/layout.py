@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from frugalctl.replay.ledger import FEES
 from frugalctl.report.encode import encode_report
 from frugalctl.report.model import GroupSummary, ModelSummary, Report, SideSummary
+from frugalctl.report.reuse_layout import lay_out_reuse
 from frugalctl.report.tables import (
     UNKNOWN,
     Table,
@@ -27,6 +29,8 @@ def lay_out(report: Report) -> list[Table]:
     tables = [_overview(report, compare), _models(report), _token_classes(report)]
     if len(report.levers) > 1:
         tables.insert(1, _levers(report))
+    if report.semantic_cache is not None:
+        tables[-2:-2] = lay_out_reuse(report)
     if report.prompt_cache is not None:
         tables.insert(len(tables) - 2, _prompt_cache(report.prompt_cache))
     for name, groups in report.groups.items():
@@ -197,7 +201,7 @@ def _token_classes(report: Report) -> Table:
     rows = tuple(
         (
             item.token_class.replace("_", " "),
-            "" if item.token_class == "storage" else format_number(item.tokens),
+            "" if item.token_class in FEES else format_number(item.tokens),
             format_usd(item.cost_usd),
         )
         for item in report.token_classes

@@ -50,7 +50,7 @@ def list_metrics(body: Body) -> dict[str, float | None]:
     Models and groups are named: `models.gpt-4o.cost_usd`, `tasks.faq.quality`.
     """
     found: dict[str, float | None] = {}
-    for section in ("log", "baseline", "recipe", "delta", "prompt_cache"):
+    for section in ("log", "baseline", "recipe", "delta", "semantic_cache", "prompt_cache"):
         _flatten(section, body.get(section), found)
     for name, items in body.items():
         if isinstance(items, list):

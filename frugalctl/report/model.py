@@ -155,6 +155,7 @@ class Report:
     delta: Delta
     models: tuple[ModelSummary, ...]
     levers: tuple[LeverSummary, ...]
+    semantic_cache: dict[str, Any] | None
     prompt_cache: dict[str, Any] | None
     token_classes: tuple[TokenClassSummary, ...]
     groups: dict[str, tuple[GroupSummary, ...]] = field(default_factory=dict[str, Any])

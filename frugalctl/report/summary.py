@@ -55,7 +55,7 @@ class _SideTotals:
     picos: int = 0
     class_picos: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_CLASSES, 0))
     class_known: bool = True
-    storage_picos: int | None = None
+    fee_picos: dict[str, int] = field(default_factory=dict[str, int])
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_CLASSES, 0))
     known: int = 0
     latency: Distribution = field(default_factory=Distribution)
@@ -72,8 +72,8 @@ class _SideTotals:
             else:
                 self.class_picos[name] += to_picos(usd)
             self.tokens[name] += int(side.tokens[name][covered & side.known].sum())
-        if side.storage_usd is not None:
-            self.storage_picos = (self.storage_picos or 0) + to_picos(side.storage_usd[priced])
+        for fee, paid_usd in side.fees_usd.items():
+            self.fee_picos[fee] = self.fee_picos.get(fee, 0) + to_picos(paid_usd[priced])
         self.known += int(np.count_nonzero(covered & side.known))
         latency_ms = _known(side.latency_ms[covered])
         self.latency.add(latency_ms)
@@ -192,6 +192,7 @@ class _Totals:
             delta=delta,
             models=self._models(),
             levers=self._levers(meta),
+            semantic_cache=meta.semantic_cache,
             prompt_cache=meta.prompt_cache,
             token_classes=self._token_classes(recipe),
             groups={name: group.summaries() for name, group in self.groups.items()},
@@ -271,8 +272,8 @@ class _Totals:
             )
             for name in TOKEN_CLASSES
         ]
-        if self.recipe.storage_picos is not None:
-            found.append(TokenClassSummary("storage", None, to_usd(self.recipe.storage_picos)))
+        for fee, picos in self.recipe.fee_picos.items():
+            found.append(TokenClassSummary(fee, None, to_usd(picos)))
         return tuple(found)
 
 
