@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from frugalctl.errors import InputError
 from frugalctl.levers.prompt_cache.engine import Outcome
-from frugalctl.levers.prompt_cache.read import NEEDED_FIELDS, read_prompts
+from frugalctl.levers.prompt_cache.read import read_prompts
 from frugalctl.levers.prompt_cache.settings import CacheSettings
 from frugalctl.levers.prompt_cache.simulate import Simulation, simulate
 from frugalctl.log.schema import LogBatch
@@ -38,7 +38,7 @@ _MAKERS = frozenset(
 )
 """Providers that sell their own models; clouds and hosts sell those of others."""
 
-__all__ = ["NEEDED_FIELDS", "SimulatedCache", "plan_prompt_cache"]
+__all__ = ["SimulatedCache", "plan_prompt_cache"]
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def plan_prompt_cache(
     """Simulate a prompt cache over all calls of a log.
 
     Args:
-        batches: the log, with `NEEDED_FIELDS`.
+        batches: the log, with its texts.
         setup: the recipe, whose other levers decide the calls.
         settings: the cache.
         reuse: what a semantic cache answers, so that it is not sent.

@@ -110,11 +110,12 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
         InputError, BadLine: see `log.read.read_log`.
     """
     as_of_us = None if options.as_of is None else parse_as_of(options.as_of)
-    # a cache decides over lines read one by one; the same bad lines must be left out here
+    # a cache decides over lines read whole, one by one; the same must be left out here
     recipe = options.recipe
     simulated = recipe.prompt_cache is not None or recipe.semantic_cache is not None
     exact = simulated and options.on_error == "skip"
-    read = ReadOptions(options.on_error, _WITHOUT, options.model, exact=exact)
+    without = frozenset[str]() if exact else _WITHOUT
+    read = ReadOptions(options.on_error, without, options.model, exact=exact)
     with on_disk(paths) as sources:
         log = _open_log(sources, read)
         if options.baseline is not None:
@@ -172,8 +173,7 @@ def _plan_reuse(
         return None
     from frugalctl.replay.semantic_cache import plan_reuse
 
-    read = ReadOptions(options.on_error, frozenset({"prefix_blocks", "ttft_ms"}), options.model)
-    return plan_reuse(read_log(sources, read), setup, setup.recipe.semantic_cache)
+    return plan_reuse(read_log(sources, _read_whole(options)), setup, setup.recipe.semantic_cache)
 
 
 def _plan_cache(
@@ -186,11 +186,14 @@ def _plan_cache(
     settings = setup.recipe.prompt_cache
     if settings is None:
         return None
-    from frugalctl.replay.prompt_cache import NEEDED_FIELDS, plan_prompt_cache
+    from frugalctl.replay.prompt_cache import plan_prompt_cache
 
-    without = _WITHOUT - NEEDED_FIELDS - {"prefix_blocks", "block_tokens", "ttft_ms"}
-    read = ReadOptions(options.on_error, without, options.model)
-    return plan_prompt_cache(read_log(sources, read), setup, settings, reuse)
+    return plan_prompt_cache(read_log(sources, _read_whole(options)), setup, settings, reuse)
+
+
+def _read_whole(options: ReplayOptions) -> ReadOptions:
+    """Every field, so that all passes over a log find the same bad lines."""
+    return ReadOptions(options.on_error, model=options.model)
 
 
 def _lacks_observed(batch: LogBatch) -> bool:

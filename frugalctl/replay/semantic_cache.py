@@ -19,7 +19,7 @@ from frugalctl.levers.normalize import make_normalizer
 from frugalctl.levers.semantic_cache.guards import find_refusal
 from frugalctl.levers.semantic_cache.intervals import exact_interval
 from frugalctl.levers.semantic_cache.protocols import Normalizer, Policy, Scorer
-from frugalctl.levers.semantic_cache.questions import NEEDED_FIELDS, Questions, read_questions
+from frugalctl.levers.semantic_cache.questions import Questions, read_questions
 from frugalctl.levers.semantic_cache.scorer import load_scorer
 from frugalctl.levers.semantic_cache.settings import SemanticCacheSettings
 from frugalctl.levers.semantic_cache.sim_scopes import measure_scope
@@ -30,7 +30,7 @@ from frugalctl.replay.engine import ReusedAnswers, Setup, choose_calls
 from frugalctl.replay.ledger import Floats
 from frugalctl.replay.recipe import Recipe
 
-__all__ = ["NEEDED_FIELDS", "CacheTools", "SimulatedReuse", "load_tools", "plan_reuse"]
+__all__ = ["CacheTools", "SimulatedReuse", "load_tools", "plan_reuse"]
 
 _BATCH_TEXTS = 4096
 
@@ -81,7 +81,7 @@ def plan_reuse(
     """Simulate a semantic cache over a log.
 
     Args:
-        batches: the log, with `NEEDED_FIELDS`.
+        batches: the log, with its texts.
         setup: the recipe, whose other levers answer what the cache does not.
         settings: the cache.
 

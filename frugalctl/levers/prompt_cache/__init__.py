@@ -2,7 +2,7 @@
 
 from frugalctl.levers.prompt_cache.engine import Outcome
 from frugalctl.levers.prompt_cache.prompts import Prompts
-from frugalctl.levers.prompt_cache.read import NEEDED_FIELDS, read_prompts
+from frugalctl.levers.prompt_cache.read import read_prompts
 from frugalctl.levers.prompt_cache.settings import (
     CacheSettings,
     parse_cache_spec,
@@ -11,7 +11,6 @@ from frugalctl.levers.prompt_cache.settings import (
 from frugalctl.levers.prompt_cache.simulate import Simulation, simulate
 
 __all__ = [
-    "NEEDED_FIELDS",
     "CacheSettings",
     "Outcome",
     "Prompts",

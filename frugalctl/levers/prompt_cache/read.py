@@ -17,9 +17,6 @@ from frugalctl.levers.prompt_cache.texts import TextBuilder
 from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import UNKNOWN_US
 
-NEEDED_FIELDS = frozenset({"messages", "tools", "response"})
-"""The bulky fields of the log that prompts are made from."""
-
 _Columns = dict[str, list[Any]]
 
 
