@@ -271,9 +271,7 @@ def take_side(side: Side, index: Integers) -> Side:
     )
 
 
-def _sum_calls(
-    taken: Side, row: Integers, rows: int, reuse: ReusedAnswers | None = None
-) -> Side:
+def _sum_calls(taken: Side, row: Integers, rows: int, reuse: ReusedAnswers | None = None) -> Side:
     """What each request took: its calls' sum; the model and the quality of its last call.
 
     Where a semantic cache answered, there was no call, but a look-up.
