@@ -120,6 +120,11 @@ def tune_cache(
     read = read_labelled(labels, base, model, on_error)
     matching = load_matching(base)
     tuned = _tune(read, matching, risk, learn, held_out, seed, labels)
+    if tuned.untrained is not None and tuned.untrained.hit_rate > tuned.calibrated.hit_rate:
+        note(
+            f"training did not pay: {matching.scorer.name} hits {tuned.untrained.hit_rate:.1%} "
+            f"within the same bound, the trained scorer {tuned.calibrated.hit_rate:.1%}"
+        )
     report = _report_tuning(read, matching, base, tuned, seed, output)
     _write_recipe(report, base, output)
     renderers = {

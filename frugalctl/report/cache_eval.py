@@ -149,6 +149,7 @@ def encode_tune(report: CacheTune) -> dict[str, Any]:
         "clusters": tuned.clusters,
         "calibration": _encode_point(tuned.calibrated),
         "held_out": tuned.held_out and _encode_point(tuned.held_out),
+        "untrained": tuned.untrained and _encode_point(tuned.untrained),
         "chosen": tuned.search.chosen and asdict(tuned.search.chosen),
         "attempts": [asdict(attempt) for attempt in tuned.search.attempts],
         "translations": report.translations,

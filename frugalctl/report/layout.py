@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from frugalctl.replay.ledger import FEES
 from frugalctl.report.encode import encode_report
 from frugalctl.report.model import GroupSummary, ModelSummary, Report, SideSummary
 from frugalctl.report.reuse_layout import lay_out_reuse
@@ -198,6 +197,8 @@ def _model_cost(item: ModelSummary) -> str:
 
 
 def _token_classes(report: Report) -> Table:
+    from frugalctl.replay.ledger import FEES
+
     rows = tuple(
         (
             item.token_class.replace("_", " "),

@@ -64,6 +64,7 @@ TUNED = Tuned(
     calibrated=POINT,
     held_out=EMPTY,
     scorer=None,
+    untrained=None,
 )
 TUNE = CacheTune(JUDGED, TUNED, seed=7, scorer_file=None, translations=None)
 

@@ -13,10 +13,10 @@ import xxhash
 
 from frugalctl.errors import BadLine, InputError
 from frugalctl.levers.semantic_cache.protocols import Floats, Integers, Mask
-from frugalctl.levers.semantic_cache.questions import NEEDED_FIELDS, Questions, read_questions
+from frugalctl.levers.semantic_cache.questions import Questions, read_questions
 from frugalctl.levers.semantic_cache.settings import SCOPE_KEYS
 from frugalctl.log.read import ReadNotes, ReadOptions, read_log
-from frugalctl.log.schema import REQUEST_FIELDS, TEXT_FIELDS, LogBatch
+from frugalctl.log.schema import REQUEST_FIELDS, LogBatch
 from frugalctl.log.stream import Source, hash_source, open_input, read_blocks
 from frugalctl.log.times import RELATIVE_BEFORE_US, UNKNOWN_US
 from frugalctl.log.usage import disjoint
@@ -223,7 +223,7 @@ def _check_whole(labels: Labels, names: str) -> None:
 def _read_logged(
     sources: Sequence[Source], options: ReadOptions, notes: ReadNotes, scope: Sequence[str]
 ) -> Logged:
-    without = (TEXT_FIELDS - NEEDED_FIELDS) | {"prefix_blocks", "block_tokens", "outcomes"}
+    without = frozenset({"prefix_blocks", "block_tokens", "outcomes"})
     batches = read_log(sources, replace(options, without=without), notes)
     prices: list[Floats] = []
     questions = read_questions(_pricing(batches, prices), scope)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 TRAIN_SHARE = 0.4
 HELD_OUT_SHARE = 0.2
-_MINED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class Tuned:
         held_out: what it does on trials that neither the scorer nor the threshold saw; None
             where none were held out.
         scorer: what was trained; None without training.
+        untrained: what the scorer that was there before does at a threshold of its own, on the
+            same trials; None without training, or where it has none.
     """
 
     threshold: float
@@ -57,6 +58,7 @@ class Tuned:
     calibrated: CurvePoint
     held_out: CurvePoint | None
     scorer: LearnedScorer | None
+    untrained: CurvePoint | None
 
 
 def tune(
@@ -88,7 +90,7 @@ def tune(
         InputError: too few labels, or no threshold that keeps the bound.
     """
     rng = np.random.default_rng(seed)
-    scorer, train_rows = None, 0
+    scorer, train_rows, before = None, 0, matching
     if learn:
         trained = draw_clusters(cluster_labels(labels), TRAIN_SHARE, rng)
         scorer = train_on(take_labels(labels, trained), matching, seed)
@@ -98,9 +100,7 @@ def tune(
     trials = try_labels(labels, matching)
     held_out = draw_clusters(trials.clusters, held_out_share, rng)
     calibration, kept_back = trials.take(~held_out), trials.take(held_out)
-    search = search_threshold(
-        calibration.served_score, 1.0 - calibration.right, calibration.clusters, risk
-    )
+    search = _search(calibration, risk)
     threshold = _require_threshold(search, calibration, risk, source)
     return Tuned(
         threshold=threshold,
@@ -113,7 +113,21 @@ def tune(
         calibrated=trace_curve(calibration).points([threshold])[0],
         held_out=trace_curve(kept_back).points([threshold])[0] if len(kept_back) else None,
         scorer=scorer,
+        untrained=_try_untrained(labels, before, ~held_out, risk) if learn else None,
     )
+
+
+def _search(trials: Trials, risk: Risk) -> Search:
+    return search_threshold(trials.served_score, 1.0 - trials.right, trials.clusters, risk)
+
+
+def _try_untrained(
+    labels: Labels, matching: Matching, chosen: Mask, risk: Risk
+) -> CurvePoint | None:
+    """What training is to be compared with."""
+    trials = try_labels(labels, matching).take(chosen)
+    threshold = _search(trials, risk).threshold
+    return None if threshold is None else trace_curve(trials).points([threshold])[0]
 
 
 def draw_clusters(clusters: Integers, share: float, rng: np.random.Generator) -> Mask:
@@ -173,7 +187,7 @@ def train_on(labels: Labels, matching: Matching, seed: int) -> LearnedScorer:
     else:
         texts, groups = _name_groups(labels)
         ready = prepare(texts, matching)
-        one, other, same = mine_pairs(texts, groups, ready.vectors, _MINED)
+        one, other, same = mine_pairs(texts, groups, ready.vectors, matching.candidates)
         clusters = np.array(groups, dtype=np.int64)[one]
     return train_scorer(
         ready.pick(one),
