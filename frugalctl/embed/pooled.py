@@ -1,0 +1,171 @@
+"""Embedders that add up a vector for each word: the static and the lexical one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugalctl.embed.base import Encoded, Vectors
+from frugalctl.embed.ngrams import hash_words
+from frugalctl.embed.words import script_of, split_words
+
+POOLING_VERSION = 1
+CHUNK_TEXTS = 1024
+CHUNK_LETTERS = 1 << 17
+KEPT_WORDS = 1 << 15
+# One syllable of Korean or sign of Chinese stands for about two letters of an alphabet.
+_DENSE_SCRIPTS = ("hangul", "ideographic")
+
+
+class WordVectors(Protocol):
+    """Vectors of the words that a vocabulary knows."""
+
+    def knows(self, word: str) -> bool:
+        """Whether the vocabulary has a meaning for it."""
+        ...
+
+    def make_vectors(self, words: Sequence[str]) -> Vectors:
+        """Vectors of n known words: float32[n, d]."""
+        ...
+
+
+class PooledEmbedder:
+    """The sum of the vectors of the known words, and that of the others' character n-grams.
+
+    Both sums are brought to length 1 and weighed by the square roots of their shares of the
+    letters, so that a text in a language that the vocabulary does not know is compared by its
+    spelling, and a mixed one by both. The vectors of words met before are kept.
+
+    Args:
+        spec: the name the user gives.
+        fingerprint: of the weights.
+        dimension: the components of a vector, a multiple of 128.
+        known: the vocabulary; None for n-grams only.
+    """
+
+    def __init__(
+        self, spec: str, fingerprint: str, dimension: int, known: WordVectors | None = None
+    ) -> None:
+        self.spec = spec
+        self.fingerprint = fingerprint
+        self.dimension = dimension
+        self._known = known
+        self._lock = Lock()
+        self._forget()
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """The vectors of n texts, each by itself: neither order nor company changes one."""
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        start = 0
+        for chunk in cut_chunks(texts):
+            with self._lock:
+                vectors[start : start + len(chunk)] = self._encode_chunk(chunk)
+            start += len(chunk)
+        return Encoded(vectors, np.zeros(len(texts), np.bool_))
+
+    def _encode_chunk(self, texts: Sequence[str]) -> Vectors:
+        words = [split_words(text) for text in texts]
+        if len(self._rows) > KEPT_WORDS:
+            self._forget()
+        self._learn({word for word in chain.from_iterable(words)} - self._rows.keys())
+        lookup = self._rows.__getitem__
+        rows = np.fromiter(map(lookup, chain.from_iterable(words)), np.intp, sum(map(len, words)))
+        counts = np.fromiter(map(len, words), np.intp, len(words))
+        foreign = self._foreign[rows]
+        if not foreign.any():
+            return scale_to_unit(self._sum(rows, counts))
+        texts_of = np.repeat(np.arange(len(words)), counts)
+        foreign_counts = np.bincount(texts_of[foreign], minlength=len(words))
+        meaning = scale_to_unit(self._sum(rows[~foreign], counts - foreign_counts))
+        spelling = scale_to_unit(self._sum(rows[foreign], foreign_counts))
+        letters = self._letters[rows]
+        all_letters = np.bincount(texts_of, letters, len(words))
+        share = np.bincount(texts_of, letters * foreign, len(words)) / np.maximum(all_letters, 1)
+        return mix(meaning, spelling, share)
+
+    def _sum(self, rows: NDArray[np.intp], counts: NDArray[np.intp]) -> Vectors:
+        """The sum of the rows of each text; zero for a text of none."""
+        sums = np.zeros((len(counts), self.dimension), np.float32)
+        starts = np.cumsum(counts) - counts
+        some = counts > 0
+        if some.any():
+            sums[some] = np.add.reduceat(self._table[rows], starts[some], axis=0)
+        return sums
+
+    def _learn(self, words: set[str]) -> None:
+        """Add the vectors of words not met before, in any order."""
+        self._reserve(len(self._rows) + len(words))
+        for group, vectors, strange in self._vectorise(words):
+            first = len(self._rows)
+            rows = slice(first, first + len(group))
+            self._rows.update(zip(group, range(rows.start, rows.stop), strict=True))
+            self._table[rows] = vectors
+            self._letters[rows] = [count_letters(word) for word in group]
+            self._foreign[rows] = strange
+
+    def _vectorise(self, words: set[str]) -> Iterator[tuple[list[str], Vectors, bool]]:
+        """The known words and their vectors, then the foreign ones."""
+        known = [word for word in words if self._known is not None and self._known.knows(word)]
+        if self._known is not None and known:
+            yield known, self._known.make_vectors(known), False
+        foreign = list(words.difference(known))
+        yield foreign, hash_words(foreign, self.dimension), True
+
+    def _reserve(self, size: int) -> None:
+        """Room for so many words, doubled whenever it grows."""
+        if size <= len(self._table):
+            return
+        size = max(size, 2 * len(self._table))
+        more = size - len(self._table)
+        self._table = np.concatenate([self._table, np.empty((more, self.dimension), np.float32)])
+        self._letters = np.concatenate([self._letters, np.empty(more)])
+        self._foreign = np.concatenate([self._foreign, np.empty(more, np.bool_)])
+
+    def _forget(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._table: Vectors = np.empty((0, self.dimension), np.float32)
+        self._letters = np.empty(0, np.float64)
+        self._foreign = np.empty(0, np.bool_)
+
+
+def cut_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Neighbouring texts, so many at a time that the work space stays small."""
+    chunk: list[str] = []
+    letters = 0
+    for text in texts:
+        chunk.append(text)
+        letters += len(text)
+        if len(chunk) >= CHUNK_TEXTS or letters >= CHUNK_LETTERS:
+            yield chunk
+            chunk, letters = [], 0
+    if chunk:
+        yield chunk
+
+
+def count_letters(word: str) -> float:
+    """Its letters and digits, those of dense scripts twofold; emoji count, punctuation not."""
+    if word[0].isascii():
+        return float(len(word)) if word[0].isalnum() else 0.0
+    return len(word) * (2.0 if script_of(word) in _DENSE_SCRIPTS else 1.0)
+
+
+def mix(meaning: Vectors, spelling: Vectors, share: NDArray[np.float64]) -> Vectors:
+    """Unit vectors of both kinds in proportion to the foreign share of the letters."""
+    mixed = meaning.copy()
+    some = spelling.any(axis=1)
+    part = np.where(meaning.any(axis=1), share, 1)[some, None].astype(np.float32)
+    mixed[some] = np.sqrt(1 - part) * meaning[some] + np.sqrt(part) * spelling[some]
+    mixed[some] = scale_to_unit(mixed[some])
+    return mixed
+
+
+def scale_to_unit(vectors: Vectors) -> Vectors:
+    """Rows of length 1; rows of zeros stay."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
+    lengths[lengths == 0] = 1
+    return vectors / lengths[:, None]
