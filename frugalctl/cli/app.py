@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import frugalctl
-from frugalctl.cli import check, diff, log, prefix, prices, replay, report
+from frugalctl.cli import cache, check, diff, log, normalize, prefix, prices, replay, report
 from frugalctl.cli.config import load_defaults, name_variables
 from frugalctl.cli.console import complain, verbosity
 from frugalctl.errors import (
@@ -62,6 +62,8 @@ app.command("replay")(replay.replay)
 app.command("report")(report.report)
 app.command("diff")(diff.diff)
 app.command("check")(check.check)
+app.command("normalize")(normalize.normalize)
+app.add_typer(cache.app, name="cache")
 app.add_typer(prices.app, name="prices")
 app.add_typer(log.app, name="log")
 app.add_typer(prefix.app, name="prefix")

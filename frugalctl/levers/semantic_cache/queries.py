@@ -75,10 +75,15 @@ def make_query(text: str, known: Mapping[ScopeKey, str | None] | None = None) ->
 
 def _decode(line: bytes) -> str | dict[str, Any]:
     stripped = line.strip()
+    text = stripped.decode()
     if not stripped.startswith(_JSON_OPENS):
-        return stripped.decode()
-    stripped.decode()
-    value = msgspec.json.decode(stripped)
+        return text
+    try:
+        value = msgspec.json.decode(stripped)
+    except msgspec.DecodeError:
+        if text.startswith("{"):
+            raise
+        return text  # a question may begin with a quotation, or with a [label]
     if isinstance(value, list):
         raise ValueError("a JSON array, not an object or text a line")
     return cast("str | dict[str, Any]", value)
@@ -96,7 +101,9 @@ def _read_record(record: dict[str, Any]) -> Query:
     time_us = _read_time(record)
     if record.get("messages") is not None:
         return _read_request(record, known, time_us)
-    text = next((found for name in _TEXT_NAMES if (found := _read_text(record, name))), None)
+    text = next(
+        (found for name in _TEXT_NAMES if (found := _read_text(record, name)) is not None), None
+    )
     if text is None:
         raise ValueError(f"no question: none of messages, {', '.join(_TEXT_NAMES)}")
     if "system" in record:

@@ -153,7 +153,8 @@ class _Gatherer:
             try:
                 self._add_row(*values)
             except (ValueError, RecursionError, msgspec.DecodeError) as error:
-                message = str(error) or "nested too deeply"
+                is_deep = isinstance(error, RecursionError)
+                message = "nested too deeply" if is_deep else str(error)
                 line = int(batch.lines[row])
                 raise BadLine(message, source=batch.source, line=line) from None
 

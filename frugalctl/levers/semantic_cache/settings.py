@@ -66,9 +66,9 @@ class SemanticCacheSettings:
 _NUMBERS = {
     "threshold": (-1.0, 1.0),
     "max_error": (0.0, 1.0),
-    "lookup_ms": (0.0, float("inf")),
+    "lookup_ms": (0.0, 1e9),
     "min_quality": (0.0, 1.0),
-    "wrong_answer_usd": (0.0, float("inf")),
+    "wrong_answer_usd": (0.0, 1e12),
 }
 _TEXTS = ("embedder", "scorer", "policy")
 _LISTS = {"guards": GUARD_NAMES, "scope": SCOPE_KEYS}

@@ -28,6 +28,20 @@ def test_plain_text(line):
     assert query.time_us == UNKNOWN_US
 
 
+@pytest.mark.parametrize("line", ['"Killed" in the log, why?', "[urgent] no log", "{", "[", '"'])
+def test_a_question_may_begin_with_a_quotation_or_a_label(line):
+    if line == "{":
+        with pytest.raises(BadLine):
+            parse_query(line.encode())
+    else:
+        assert parse_query(line.encode()).text == line
+
+
+@pytest.mark.parametrize("record", [{"query": ""}, {"text": " "}, {"question": "", "tenant": "a"}])
+def test_an_empty_question_is_a_question_that_cannot_be_looked_up(record):
+    assert parse(record).unfit == NO_TEXT
+
+
 @given(st.text().filter(str.strip))
 def test_any_text_as_json(text):
     assert parse(text).text == text
@@ -122,7 +136,6 @@ def test_what_cannot_be_asked_says_why(value, reason):
     ("line", "message"),
     [
         (b"{", "not JSON"),
-        (b'"cut', "not JSON"),
         (b"[1]", "a JSON array"),
         (b"{}", "no question"),
         (b'{"prompt": "hi"}', "no question"),
