@@ -19,15 +19,20 @@ def blocks(language):
 
 
 def shown_commands():
-    """Each (command, what the README shows of its output, and the exit code it shows or 0)."""
+    """Each (command, what the README shows of its output, the exit code it shows or None).
+
+    The commands before it in its block are a fourth item: it may need what they wrote.
+    """
     found = []
     for block in blocks("console"):
+        earlier = []
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             if command == "echo $?":
-                found[-1] = (*found[-1][:2], int(output))
+                found[-1] = (*found[-1][:2], int(output), found[-1][3])
             else:
-                found.append((command, output, None))
+                found.append((command, output, None, tuple(earlier)))
+                earlier.append(command)
     return found
 
 
@@ -76,9 +81,13 @@ def matches(shown, printed):
 
 
 @pytest.mark.parametrize(
-    ("command", "shown", "code"), shown_commands(), ids=[item[0] for item in shown_commands()]
+    ("command", "shown", "code", "earlier"),
+    shown_commands(),
+    ids=[item[0] for item in shown_commands()],
 )
-def test_the_readme_shows_what_is_printed(shell, command, shown, code):
+def test_the_readme_shows_what_is_printed(shell, command, shown, code, earlier):
+    for other in earlier:
+        shell(other)
     result = shell(command)
     assert len(trim(shown)) > 2 * len(CUT), "nothing is shown"
     assert matches(shown, result.stdout), result.stdout

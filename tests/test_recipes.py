@@ -99,6 +99,35 @@ def test_the_prompt_cache_by_task_and_with_other_breakpoints():
         assert f"{said} {other['delta']['cost_pct']:+.1f} %" in head
 
 
+def test_the_semantic_cache_by_hits_and_task_and_with_other_settings(tmp_path):
+    recipe, text = ROOT / "recipes" / "semantic-cache.toml", LOG.read_bytes()
+    head, report = head_of(recipe), replay(recipe, text)
+    cache = report["semantic_cache"]
+    said = (
+        f"{cache['hits']} hits of {cache['asked']} looked up, {cache['wrong_hits']} of them wrong"
+    )
+    assert said in head
+    (faq,) = (task for task in report["tasks"] if task["task"] == "faq")
+    assert f"faq ${faq['baseline_cost_usd']:.4f} -> ${faq['cost_usd']:.4f}" in head
+    assert f"{cache['hits_of_unknown_quality']} reused answers are of unknown quality" in head
+    old, new = report["baseline"]["quality"], report["recipe"]["quality"]
+    known = new["n"] / (new["n"] + cache["hits_of_unknown_quality"])
+    assert f"from {old['mean']:.4f} to {new['mean'] * known:.4f}" in head
+    scope = '["tenant", "model", "tools", "sampling", "history"]'
+    for line, words in (('ttl = "24h"', 'ttl = "24h"'), (f"scope = {scope}", "the scope")):
+        other = tmp_path / "other.toml"
+        other.write_text(f"{recipe.read_text('utf-8')}{line}\n", "utf-8")
+        assert f"{words} {replay(other, text)['delta']['cost_pct']:+.1f} %" in head
+
+
+def test_what_colder_prefixes_take_from_the_semantic_cache():
+    recipe = ROOT / "recipes" / "semantic-and-prompt-cache.toml"
+    head, report = head_of(recipe), replay(recipe, LOG.read_bytes())
+    saved = {lever["name"]: lever["saved_usd"] for lever in report["levers"]}
+    assert f"saves ${saved['semantic_cache']:.4f}" in head
+    assert f"${-saved['prompt_cache']:.4f} of that is lost" in head
+
+
 @pytest.mark.parametrize("recipe", CASCADES, ids=lambda path: path.stem)
 def test_calls_and_quality_are_those_of_the_cascade_by_hand(recipe):
     policy = tomllib.loads(recipe.read_text("utf-8"))["cascade"]

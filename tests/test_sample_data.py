@@ -47,10 +47,16 @@ def price(row):
     return cost
 
 
-def test_the_script_makes_the_same_bytes(tmp_path):
-    script = SAMPLES / "make_requests.py"
-    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True)
-    for name in ("requests.jsonl", "broken.jsonl"):
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        ("make_requests.py", ("requests.jsonl", "broken.jsonl")),
+        ("make_pairs.py", ("groups.jsonl", "pairs.jsonl")),
+    ],
+)
+def test_the_script_makes_the_same_bytes(tmp_path, script, names):
+    subprocess.run([sys.executable, SAMPLES / script, tmp_path], check=True, capture_output=True)
+    for name in names:
         assert (tmp_path / name).read_bytes() == (SAMPLES / name).read_bytes()
 
 
@@ -153,3 +159,47 @@ def test_every_bad_line_of_the_broken_log_is_named():
         assert reason in said
     assert "broken.jsonl:1 " not in shown
     assert "broken.jsonl:6 " not in shown
+
+
+def read_lines(name):
+    return [json.loads(line) for line in (SAMPLES / name).read_text("utf-8").splitlines()]
+
+
+def test_the_labels_of_the_pairs_are_those_of_the_groups():
+    groups, pairs = read_lines("groups.jsonl"), read_lines("pairs.jsonl")
+    group = {row["text"]: row["group"] for row in groups}
+    assert len(group) == len(groups), "a question belongs to one group"
+    for pair in pairs:
+        assert pair["same"] == (group[pair["a"]] == group[pair["b"]])
+    assert len({frozenset((pair["a"], pair["b"])) for pair in pairs}) == len(pairs)
+    same = sum(pair["same"] for pair in pairs)
+    said = (SAMPLES / "README.md").read_text("utf-8")
+    assert f"{len(groups)} questions to a help desk in {len(set(group.values()))} groups" in said
+    assert f"{len(pairs)} pairs of them, {same} with the same answer" in said
+    korean = sum(any("가" <= letter <= "힣" for letter in text) for text in group)
+    assert f"{korean} of the\nquestions are Korean" in said
+
+
+def test_the_pairs_hang_together_in_small_parts():
+    part = {row["text"]: row["group"] for row in read_lines("groups.jsonl")}
+    for pair in read_lines("pairs.jsonl"):
+        old, new = part[pair["b"]], part[pair["a"]]
+        part = {text: new if name == old else name for text, name in part.items()}
+    groups = {row["text"]: row["group"] for row in read_lines("groups.jsonl")}
+    joined = Counter(name for name, _ in {(part[text], groups[text]) for text in part})
+    assert max(joined.values()) <= 3
+    assert len(joined) > 150
+
+
+def test_the_labelled_pairs_allow_one_wrong_hit_in_twenty_but_not_in_fifty(tmp_path):
+    recipe = tmp_path / "cache.toml"
+    tune = ("cache", "tune", "sample_data/pairs.jsonl", "--max-wrong-hits")
+    result = run(*tune, "0.05", "-o", str(recipe))
+    assert result.returncode == 0, result.stderr
+    result = run("cache", "eval", "sample_data/pairs.jsonl", "--recipe", str(recipe), "--json")
+    measured = json.loads(result.stdout)["at_threshold"]
+    assert measured["wrong_of_hits"] <= 0.05
+    assert measured["hit_rate"] > 0.2
+    refused = run(*tune, "0.02")
+    assert refused.returncode == 2
+    assert "no threshold" in refused.stderr

@@ -99,7 +99,7 @@ def test_a_line_cannot_speak_for_another_tenant_than_the_command_line(shared):
     assert refused["reason"] == "asked for another tenant than --tenant"
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", ""]), TEXTS), min_size=1, max_size=12))
 def test_add_and_prune_keep_tenants_apart(rows):
     with tempfile.TemporaryDirectory() as folder:
