@@ -172,6 +172,13 @@ def tell_notes(notes: ReadNotes) -> None:
 def _suggest(result: Report) -> None:
     from frugalctl.replay.engine import NO_MODEL
 
+    reused = result.semantic_cache and result.semantic_cache["hits"]
+    if reused and not result.prompt_cache and result.baseline.tokens["cache_read"]:
+        note(
+            "the calls that are left keep the cache reads that were logged, though reused answers "
+            "no longer warm a prefix; [prompt_cache] in the recipe prices that too"
+        )
+
     if result.log.uncovered == result.log.requests:
         note(
             f"no request has all the outcomes needed (baseline {result.baseline.name}, recipe "

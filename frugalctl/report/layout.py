@@ -44,17 +44,21 @@ def _overview(report: Report, compare: bool) -> Table:
         rows = tuple((label, show(report.baseline)) for label, show, _ in _MEASURES)
         header = "as logged" if report.baseline.name == "observed" else report.baseline.name
         return Table(title, ("", f"{header}>"), rows, _notes(report))
-    rows = tuple(
+    rows = [
         (label, show(report.baseline), show(report.recipe), change(report))
         for label, show, change in _MEASURES
-    )
+    ]
+    cache = report.semantic_cache or {}
+    if cache.get("hits_of_unknown_quality") and "quality_at_worst" in cache:
+        worst = f"{cache['quality_at_worst']:.4f}"
+        rows.insert(2, ("  reused and unknown as 0", "", worst, ""))
     columns = (
         "",
         f"baseline: {report.baseline.name}>",
         f"recipe: {report.recipe.name}>",
         "change>",
     )
-    return Table(title, columns, rows, _notes(report))
+    return Table(title, columns, tuple(rows), _notes(report))
 
 
 def _days(report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +193,7 @@ class _Totals:
             delta=delta,
             models=self._models(),
             levers=self._levers(meta),
-            semantic_cache=meta.semantic_cache,
+            semantic_cache=_bound_quality(meta.semantic_cache, recipe.quality),
             prompt_cache=meta.prompt_cache,
             token_classes=self._token_classes(recipe),
             groups={name: group.summaries() for name, group in self.groups.items()},
@@ -275,6 +276,14 @@ class _Totals:
         for fee, picos in self.recipe.fee_picos.items():
             found.append(TokenClassSummary(fee, None, to_usd(picos)))
         return tuple(found)
+
+
+def _bound_quality(cache: dict[str, Any] | None, quality: Quality) -> dict[str, Any] | None:
+    """Add what the recipe's quality is if reused answers of unknown quality are worth nothing."""
+    if cache is None or quality.mean is None:
+        return cache
+    known = quality.n / (quality.n + cache["hits_of_unknown_quality"])
+    return cache | {"quality_at_worst": quality.mean * known}
 
 
 def _dated(batch: LedgerBatch) -> Mask:

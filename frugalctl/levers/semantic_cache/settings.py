@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -46,6 +47,8 @@ class SemanticCacheSettings:
         wrong_answer_usd: what a wrong answer costs the user; None if not said.
         invalidate: when entries leave by tag.
         candidates: how many near entries are scored and guarded.
+        max_chars: a longer text is answered by its exact key only: what two documents have in
+            common says little about what is asked of them.
     """
 
     embedder: str = "static"
@@ -61,6 +64,7 @@ class SemanticCacheSettings:
     wrong_answer_usd: float | None = None
     invalidate: tuple[Invalidation, ...] = ()
     candidates: int = 8
+    max_chars: int = 1000
 
 
 _NUMBERS = {
@@ -71,9 +75,10 @@ _NUMBERS = {
     "wrong_answer_usd": (0.0, 1e12),
 }
 _TEXTS = ("embedder", "scorer", "policy")
+_COUNTS = ("candidates", "max_chars")
 _LISTS = {"guards": GUARD_NAMES, "scope": SCOPE_KEYS}
 _RETENTION = ("ttl", "sliding", "eviction", "max_entries", "max_bytes")
-_KNOWN = (*_NUMBERS, *_TEXTS, *_LISTS, *_RETENTION, "invalidate", "candidates")
+_KNOWN = (*_NUMBERS, *_TEXTS, *_LISTS, *_RETENTION, "invalidate", *_COUNTS)
 
 
 def parse_semantic_cache_table(
@@ -89,23 +94,18 @@ def parse_semantic_cache_table(
         ConfigError: an unknown key, or a value that makes no sense.
     """
     _refuse_unknown(table, _KNOWN)
-    values: dict[str, Any] = {}
-    for key, (low, high) in _NUMBERS.items():
-        if key in table:
-            values[key] = _read_number(table, key, low, high)
-    for key in _TEXTS:
-        if key in table:
-            values[key] = _read_as(table, key, str, "text")
-    for key, known in _LISTS.items():
-        if key in table:
-            values[key] = _read_names(table, key, known)
+    readers: dict[str, Callable[[str], Any]] = {
+        **{key: partial(_read_number, table, low=a, high=b) for key, (a, b) in _NUMBERS.items()},
+        **{key: partial(_read_as, table, kind=str, what="text") for key in _TEXTS},
+        **{key: partial(_read_names, table, known=known) for key, known in _LISTS.items()},
+        **{key: partial(_read_count, table) for key in _COUNTS},
+    }
+    values: dict[str, Any] = {key: read(key) for key, read in readers.items() if key in table}
     if values.get("policy", "threshold") not in POLICIES:
         raise ConfigError(
             f"[semantic_cache] unknown policy {values['policy']!r}",
             hint=f"known: {', '.join(POLICIES)}",
         )
-    if "candidates" in table:
-        values["candidates"] = _read_count(table, "candidates")
     if folder is not None and "scorer" in values and (folder / values["scorer"]).is_file():
         values["scorer"] = str(folder / values["scorer"])
     values["retention"] = _parse_retention(table)
@@ -120,10 +120,10 @@ def dump_semantic_cache_table(settings: SemanticCacheSettings) -> dict[str, Any]
     """
     plain = SemanticCacheSettings()
     table: dict[str, Any] = {}
-    for key in (*_NUMBERS, *_TEXTS, *_LISTS, "candidates"):
+    for key in (*_NUMBERS, *_TEXTS, *_LISTS, *_COUNTS):
         value = getattr(settings, key)
         if value != getattr(plain, key):
-            table[key] = list(value) if isinstance(value, tuple) else value
+            table[key] = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
     retention = settings.retention
     if retention.ttl_us is not None:
         table["ttl"] = retention.ttl_us / _UNITS_US["s"]

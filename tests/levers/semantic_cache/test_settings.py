@@ -54,6 +54,7 @@ _settings = st.builds(
         max_size=2,
     ).map(tuple),
     candidates=st.integers(1, 99),
+    max_chars=st.integers(1, 9999),
 )
 
 
