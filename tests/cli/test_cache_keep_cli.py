@@ -163,12 +163,23 @@ def test_what_is_no_index_is_named(log, tmp_path, command):
         assert run("cache", command, place, *more.get(command, [])).failed(str(place))
 
 
+def test_settings_that_no_index_can_remember_leave_the_old_one(idx, log, tmp_path):
+    words = "\n".join(f'"word {at}" = ["another word {at}"]' for at in range(30_000))
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f'[normalize]\nsteps = ["synonyms"]\n[normalize.synonyms]\n{words}', "utf-8")
+    assert run("cache", "build", log, "-o", idx, "-r", recipe).failed("more than an index can")
+    assert run("cache", "query", idx, RESET, "--json").code == 0
+
+
 def test_bad_logs_leave_no_index(tmp_path):
     log, idx = tmp_path / "log.jsonl", tmp_path / "idx"
     good = json.dumps(request(0, "a", "x?", "y"))
     for line in ("{", '{"model": "m", "messages": 3}', '{"model": "m", "messages": [3]}'):
         log.write_text(f"{good}\n{line}\n", "utf-8")
         assert run("cache", "build", log, "-o", idx).failed("log.jsonl:2: ")
+    deep = json.dumps(request(1, "a", "x?", "y", tools=["deep"]))
+    log.write_text(f"{good}\n" + deep.replace('"deep"', "[" * 800 + "]" * 800), "utf-8")
+    assert run("cache", "build", log, "-o", idx).failed("log.jsonl:2: nested too deeply")
     log.write_text("", "utf-8")
     assert run("cache", "build", log, "-o", idx).failed("no requests")
     assert not idx.exists()

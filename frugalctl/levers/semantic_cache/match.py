@@ -13,6 +13,7 @@ from frugalctl.levers.semantic_cache.guards import find_refusal
 from frugalctl.levers.semantic_cache.index import Index
 from frugalctl.levers.semantic_cache.protocols import Integers, Mask, Normalizer, Scorer, Vectors
 from frugalctl.levers.semantic_cache.queries import Query
+from frugalctl.levers.semantic_cache.retention import is_expired
 from frugalctl.levers.semantic_cache.scope import (
     ScopeGroups,
     ScopeParts,
@@ -140,17 +141,18 @@ class Matcher:
                 continue
             at_us = self._tell_time(query, now_us)
             found[at] = self._find_exact(query, scope, keys[at], at_us)
-            if found[at] is None:
+            if found[at] is not None:
+                continue
+            if len(query.text) > self.settings.max_chars:
+                found[at] = _miss(query, "too long for anything but its exact key")
+            else:
                 waiting.setdefault((scope, at_us), []).append(at)
         self._find_near(queries, waiting, found)
         return [match for match in found if match is not None]
 
     def _find_exact(self, query: Query, scope: str, key: str, at_us: int | None) -> Match | None:
         row = int(self.index.find_keys(scope, [key])[0])
-        if row < 0:
-            return None
-        alive = self._find_alive(at_us)
-        if alive is not None and not alive[row]:
+        if row < 0 or (at_us is not None and self._is_expired(row, at_us)):
             return None
         return self._hit(query, row, 1.0, "exact key")
 
@@ -221,13 +223,19 @@ class Matcher:
             return query.time_us
         return self.index.manifest.newest_us if now_us is None else now_us
 
+    def _is_expired(self, row: int, at_us: int) -> bool:
+        one, index = slice(row, row + 1), self.index
+        times = index.created_us[one], index.last_used_us[one]
+        return bool(is_expired(self.settings.retention, *times, at_us)[0])
+
     def _find_alive(self, at_us: int | None) -> Mask | None:
         """bool[n], which entries may answer at that time; None if all may."""
         return None if at_us is None else self.index.alive(self.settings.retention, at_us)
 
     def _hit(self, query: Query, row: int, score: float, reason: str) -> Match:
-        entry = self.index.entry(row)
-        entry_id, response, text = (entry[name] for name in ("entry_id", "response", "text"))
+        rows = np.array([row])
+        (text,), (response,) = self.index.texts(rows), self.index.responses(rows)
+        entry_id = int(self.index.entry_ids[row])
         return Match(query.text, True, score, entry_id, response, None, reason, text)
 
 

@@ -21,6 +21,8 @@ def look_up_slowly(matcher, query, now_us):
     for entry in alive:
         if entry["key"] == key:
             return True, 1.0, entry["entry_id"], entry["response"], None
+    if len(query.text) > settings.max_chars:
+        return miss()
     encoded = matcher.embedder.encode(matcher.normalizer.reduce([query.text]))
     vector = encoded.vectors[0]
     if encoded.truncated[0] or not vector.any():

@@ -124,6 +124,7 @@ def draw_settings(rng, keys):
         guards=draw_one(rng, (), ("numbers", "symbols"), ("numbers", "negation", "symbols")),
         scope=tuple(keys),
         candidates=draw_one(rng, 1, 2, 3, 8, 10**15),
+        max_chars=draw_one(rng, 1000, 1000, 1000, 2),
         retention=Retention(
             ttl_us=draw_one(rng, None, US, 3 * US, 8 * US),
             sliding=draw_one(rng, False, True),

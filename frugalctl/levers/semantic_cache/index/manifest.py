@@ -80,9 +80,18 @@ class Manifest(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Its JSON, with its checksum inside."""
+    """Its JSON, with its checksum inside.
+
+    Raises:
+        InputError: it would be larger than what `decode_manifest` is given to read.
+    """
     blank = msgspec.json.encode(msgspec.structs.replace(manifest, checksum=_NO_DIGEST))
     text = msgspec.json.format(blank, indent=2) + b"\n"
+    if len(text) > MOST_MANIFEST_BYTES:
+        raise InputError(
+            f"the settings take {len(text):,} bytes, more than an index can remember",
+            hint=f"keep the lists of [normalize] below {MOST_MANIFEST_BYTES:,} bytes",
+        )
     return text.replace(_NO_DIGEST.encode(), xxhash.xxh3_128_hexdigest(text).encode(), 1)
 
 
