@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -67,6 +68,22 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(prices.app, name="prices")
 app.add_typer(log.app, name="log")
 app.add_typer(prefix.app, name="prefix")
+
+
+def _keep_examples(group: typer.Typer) -> None:
+    """Let the examples of every command stand a line each: click would fill them into one."""
+    for command in group.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        told, mark, examples = text.partition("Examples:\n")
+        lines = [line.strip() for line in examples.split("\n") if line.strip()]
+        kept = "\n".join(f"  {line}" for line in lines)
+        command.help = f"{told}\b\n{mark}{kept}" if mark else text
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _keep_examples(inner.typer_instance)
+
+
+_keep_examples(app)
 
 
 def main() -> None:

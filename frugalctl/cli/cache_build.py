@@ -226,7 +226,7 @@ def _collect(
                 tools.embedder,
                 tools.normalizer,
                 collected,
-                min_quality=settings.min_quality,
+                settings=settings,
             )
             tick(batch.requests.num_rows)
     tell_notes(notes)

@@ -78,7 +78,7 @@ def prune_cache(
     chosen_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take entries from an index: past their lifetime, by tag, age or id, or for want of room.
+    """Take entries out: expired, named, or without room.
 
     Without options, by the rules that the index was built with.
 
@@ -122,7 +122,9 @@ def describe_cache(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """What an index holds, and what it was made with; its files are checked on the way.
+    """What an index holds, and what it was made with.
+
+    Its files are checked on the way.
 
     Examples:
       frugalctl cache info idx/ --json | jq .entries

@@ -280,6 +280,13 @@ def refuse_inside(index: str, output: str | None) -> None:
         raise UsageError(f"{output} is in the index itself", hint="name another place")
 
 
+_LABELS = {
+    "asked_again": "repeated questions, newest answer kept",
+    "outdated": "older than the answer there",
+    "chosen": "by tag, age or id",
+}
+
+
 def print_facts(
     title: str, facts: dict[str, Any], chosen: Format, output: str | None = None
 ) -> None:
@@ -289,7 +296,9 @@ def print_facts(
         return
     rows: list[tuple[str, str]] = []
     for name, value in facts.items():
-        shown = name.replace("_", " ").removesuffix(" usd")
+        shown = _LABELS.get(name) or name.replace("_", " ").removesuffix(" usd")
+        if name == "embedding_usd" and value == 0.0:
+            continue
         if isinstance(value, dict):
             nested = cast("dict[str, Any]", value)
             rows += [(f"{shown}: {key or '(none)'}", _show(key, nested[key])) for key in nested]

@@ -104,4 +104,5 @@ def load_hosted(model: str) -> HostedEmbedder:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
+    litellm.suppress_debug_info = True  # it prints hints on stdout
     return HostedEmbedder(model, litellm)

@@ -13,6 +13,7 @@ from frugalctl.levers.semantic_cache.index import INPUT_SCHEMA
 from frugalctl.levers.semantic_cache.protocols import Integers, Normalizer, Vectors
 from frugalctl.levers.semantic_cache.questions import Questions, make_tags
 from frugalctl.levers.semantic_cache.scope import ScopeParts
+from frugalctl.levers.semantic_cache.settings import SemanticCacheSettings
 from frugalctl.log.times import UNKNOWN_US
 
 TOO_LONG = "longer than the embedder reads"
@@ -42,7 +43,7 @@ def collect_entries(
     normalizer: Normalizer,
     collected: Collected,
     *,
-    min_quality: float | None = None,
+    settings: SemanticCacheSettings,
 ) -> tuple[pa.Table, Vectors]:
     """The entries of some questions, in their order, each with its vector.
 
@@ -51,14 +52,15 @@ def collect_entries(
         embedder: makes the vectors.
         normalizer: makes the keys and what is embedded.
         collected: is told what was taken and what was not.
-        min_quality: answers logged with less are left out; None takes all.
+        settings: answers below its `min_quality` are left out, and texts longer than its
+            `max_chars` have a row of zeros: they are found by their exact key only.
 
     Returns:
         m rows with columns of `INPUT_SCHEMA`, and float32[m, d].
     """
     collected.requests += len(questions)
     collected.left_out.update(questions.unfit)
-    poor = questions.cacheable & (questions.quality < (min_quality or 0.0))
+    poor = questions.cacheable & (questions.quality < (settings.min_quality or 0.0))
     collected.left_out[POOR] += int(poor.sum())
     rows = np.flatnonzero(questions.cacheable & ~poor)
     encoded = embedder.encode(normalizer.reduce([questions.texts[at] for at in rows.tolist()]))
@@ -70,7 +72,9 @@ def collect_entries(
     good = ~encoded.truncated
     kept = rows[good]
     collected.entries += len(kept)
-    return _make_table(questions, kept, normalizer), encoded.vectors[good]
+    vectors = encoded.vectors[good]
+    vectors[[len(questions.texts[at]) > settings.max_chars for at in kept.tolist()]] = 0
+    return _make_table(questions, kept, normalizer), vectors
 
 
 def _make_table(questions: Questions, rows: Integers, normalizer: Normalizer) -> pa.Table:

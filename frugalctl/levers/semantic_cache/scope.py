@@ -135,6 +135,8 @@ def resolve_scope(
         for parts in groups.get(_group_of(fixed, keys), ())
         if all(getattr(parts, key) == value for key, value in fixed.items())
     ]
+    if not groups:
+        return None, "the index is empty"
     if not fitting:
         return None, f"no entries {_describe(fixed)}"
     for key in _FILLED:
@@ -150,7 +152,7 @@ def resolve_scope(
 
 _WORDS = {
     "model": ("model", "models", "--model"),
-    "system": ("system prompt", "system prompts", "--system"),
+    "system": ("system prompt", "system prompts", "--system, or build with --scope"),
     "tools": ("set of tools", "sets of tools", '"tools"'),
     "sampling": ("sampling setting", "sampling settings", '"sampling"'),
 }

@@ -92,7 +92,7 @@ def simulate(
         vectors: float32[n, d], their embeddings; a row of zeros is near to nobody. None for a
             cache of exact keys.
         keys: n exact keys.
-        settings: the cache.
+        settings: the cache; texts longer than its `max_chars` are near to nobody.
         policy: decides by entry and score, where the entry is the number of its request in the
             log; None for the threshold of the settings.
         scorer: scores a question against an entry.
@@ -106,6 +106,9 @@ def simulate(
         notes.append(f"{int(truncated.sum())} texts are longer than the embedder reads: left out")
         asked = asked & ~truncated
     good = ~(questions.quality < (settings.min_quality or 0.0))
+    long = np.array([len(text) > settings.max_chars for text in questions.texts], dtype=np.bool_)
+    if vectors is not None and long.any():
+        vectors = np.where(long[:, None], np.float32(0), vectors)
     numbers: list[int] = order.tolist()
     requests = Requests(
         number=order,

@@ -17,6 +17,7 @@ from frugalctl.levers.semantic_cache.index import (
 )
 from frugalctl.levers.semantic_cache.questions import NO_RESPONSE, read_questions
 from frugalctl.levers.semantic_cache.scope import ScopeParts, digest_scope
+from frugalctl.levers.semantic_cache.settings import SemanticCacheSettings
 from frugalctl.log.read import ReadOptions, read_log
 from frugalctl.log.stream import Source
 
@@ -61,7 +62,11 @@ def read(*rows):
 def collect(*rows, embedder=None, **options):
     collected = Collected()
     table, vectors = collect_entries(
-        read(*rows), embedder or Cutter(), Plain(), collected, **options
+        read(*rows),
+        embedder or Cutter(),
+        Plain(),
+        collected,
+        settings=SemanticCacheSettings(**options),
     )
     return table, vectors, collected
 
@@ -121,8 +126,15 @@ def test_what_is_embedded_is_the_reduced_text_of_what_is_kept():
 def test_the_cost_of_embedding_adds_up_or_is_unknown(price, total):
     collected = Collected()
     for rows in ((("a", {}), ("b", {})), (("c", {}),)):
-        collect_entries(read(*rows), Cutter(price), Plain(), collected)
+        settings = SemanticCacheSettings()
+        collect_entries(read(*rows), Cutter(price), Plain(), collected, settings=settings)
     assert collected.embedding_usd == total
+
+
+def test_a_long_text_is_found_by_its_exact_key_only():
+    table, vectors, _ = collect(("a" * 3, {}), ("b" * 2, {}), max_chars=2)
+    assert table.column("text").to_pylist() == ["aaa", "bb"]
+    assert vectors.any(axis=1).tolist() == [False, True]
 
 
 def test_an_empty_piece_is_an_empty_table():

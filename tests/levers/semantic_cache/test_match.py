@@ -220,4 +220,4 @@ def test_another_scope_than_the_index_has_is_refused(tmp_path, scope):
 
 def test_an_empty_index_answers_nothing(tmp_path):
     build(tmp_path / "idx", [])
-    assert look_up(tmp_path / "idx", "a 1").reason == "no entries without a tenant"
+    assert look_up(tmp_path / "idx", "a 1").reason == "the index is empty"

@@ -122,7 +122,7 @@ def test_tenant_and_history_are_never_filled_in():
     ("key", "words"),
     [
         ("model", "entries of 3 models: say which with --model"),
-        ("system", "entries of 3 system prompts: say which with --system"),
+        ("system", "entries of 3 system prompts: say which with --system, or build with --scope"),
         ("tools", 'entries of 3 sets of tools: say which with "tools"'),
         ("sampling", 'entries of 3 sampling settings: say which with "sampling"'),
     ],

@@ -106,7 +106,7 @@ def check_target(path: Path) -> None:
     names = {file.name for file in path.iterdir()}
     if foreign := names - NAMES:
         raise OutputError(
-            f"is not an index, or holds more than one: {min(foreign)!r}",
+            f"holds what is no part of an index: {min(foreign)!r}",
             where=str(path),
             hint="name another folder; this one is not replaced",
         )
