@@ -207,7 +207,7 @@ def _collect(
     """The entries of a log, piece by piece."""
     from frugalctl.cli.replay import tell_notes
     from frugalctl.levers.semantic_cache.collect import collect_entries
-    from frugalctl.levers.semantic_cache.questions import read_questions
+    from frugalctl.levers.semantic_cache.questions import find_tool_turns, read_questions
     from frugalctl.log.read import ReadNotes, ReadOptions, read_log
     from frugalctl.log.stream import on_disk
     from frugalctl.prices import load_book
@@ -220,9 +220,10 @@ def _collect(
     notes = ReadNotes()
     read = ReadOptions(on_error.value, frozenset({"prefix_blocks", "ttft_ms"}), model)
     with showing_progress("requests read") as tick, on_disk(logs) as sources:
+        turns = find_tool_turns(read_log(sources, read))
         for batch in answer_log(read_log(sources, read, notes), setup):
             yield collect_entries(
-                read_questions([batch], settings.scope),
+                read_questions([batch], settings.scope, turns),
                 tools.embedder,
                 tools.normalizer,
                 collected,

@@ -44,6 +44,7 @@ class Outcome(msgspec.Struct, gc=False):
     provider: str | None = None
     service_tier: str | None = None
     response: str | None = None
+    finish_reason: str | None = None
     usage: Usage | None = None
     latency_ms: float | None = None
     cost_usd: float | None = None
@@ -59,7 +60,8 @@ class Request(msgspec.Struct, gc=False):
     milliseconds, `cost_usd` US dollars, `quality` in [0, 1], `confidence` any real number
     (higher is surer). `region` is a provider's processing region where it changes the price.
     `sampling` is an object of what the request asked for beside its text: temperature, top_p,
-    max_tokens, seed, stop, response_format and the like.
+    max_tokens, seed, stop, response_format and the like. `finish_reason` is why the answer ended:
+    "stop", "length", "tool_calls", "content_filter" or another word (`frugalctl.log.finish`).
     """
 
     id: str | None = None
@@ -75,6 +77,7 @@ class Request(msgspec.Struct, gc=False):
     tools: msgspec.Raw = NO_JSON
     sampling: msgspec.Raw = NO_JSON
     response: str | None = None
+    finish_reason: str | None = None
     usage: Usage | None = None
     latency_ms: float | None = None
     ttft_ms: float | None = None
@@ -98,6 +101,7 @@ OUTCOME_FIELDS: dict[str, pa.DataType] = {
     "provider": pa.string(),
     "service_tier": pa.string(),
     "response": pa.string(),
+    "finish_reason": pa.string(),
     "usage": USAGE,
     "latency_ms": pa.float64(),
     "cost_usd": pa.float64(),
@@ -121,6 +125,7 @@ REQUEST_FIELDS: dict[str, pa.DataType] = {
     "tools": pa.string(),
     "sampling": pa.string(),
     "response": pa.string(),
+    "finish_reason": pa.string(),
     "usage": USAGE,
     "latency_ms": pa.float64(),
     "ttft_ms": pa.float64(),

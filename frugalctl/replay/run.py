@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from frugalctl.replay.prompt_cache import SimulatedCache
     from frugalctl.replay.semantic_cache import SimulatedReuse
 
-_WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms"}
+_WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms", "finish_reason"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def answer_log(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LogBatch]:
         taken = pa.array(last, mask=last < 0)
         outcomes = batch.column("outcomes").flatten()
         requests = batch.requests
-        for name in ("response", "latency_ms", "quality"):
+        for name in ("response", "finish_reason", "latency_ms", "quality"):
             known = [batch.column(name)]
             if len(outcomes):
                 known.append(outcomes.field(name))
@@ -165,7 +165,8 @@ def _encode(questions: Questions, tools: CacheTools) -> Encoded:
     cost_usd: float | None = 0.0
     for start in range(0, len(rows), _BATCH_TEXTS):
         part = rows[start : start + _BATCH_TEXTS]
-        texts = tools.normalizer.reduce([questions.texts[at] for at in part.tolist()])
+        order: list[int] = part.tolist()
+        texts = tools.normalizer.reduce([questions.texts[at] for at in order])
         encoded = tools.embedder.encode(texts)
         vectors[part], truncated[part] = encoded.vectors, encoded.truncated
         known = cost_usd is not None and encoded.cost_usd is not None

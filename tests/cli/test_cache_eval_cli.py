@@ -171,6 +171,13 @@ def test_vcache_is_compared(groups):
     assert theirs["wrong_hits"] <= ours["wrong_hits"]
 
 
+def test_labels_that_are_one_set_are_refused(tmp_path):
+    one = {"a": "reset my password", "b": "reset my password please", "same": 1}
+    result = run("cache", "tune", write(tmp_path / "one.jsonl", [one] * 500))
+    assert result.returncode == 2
+    assert "hang together as 1 independent sets; at least 20" in complain_lines(result)[0]
+
+
 def test_thin_labels_are_refused(pairs, tmp_path):
     recipe = tmp_path / "cache.toml"
     result = run("cache", "tune", pairs, "--max-wrong-hits", "0.02", "-o", recipe)

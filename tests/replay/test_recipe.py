@@ -26,7 +26,11 @@ def test_an_empty_recipe_has_no_lever():
     [
         ("[cascde]", "unknown key 'cascde'", "did you mean 'cascade'?"),
         ("[cascade]\nmodel = []", "[cascade] unknown key 'model'", "did you mean 'models'?"),
-        ("zzz = 1", "unknown key 'zzz'", "known: name, normalize, semantic_cache, cascade, prompt_cache"),
+        (
+            "zzz = 1",
+            "unknown key 'zzz'",
+            "known: name, normalize, semantic_cache, cascade, prompt_cache",
+        ),
         ("cascade = 1", "cascade is not a table", "write [cascade]"),
         ("name = 1", "name is not text", ""),
         ("[cascade]", "[cascade] models is missing", ""),

@@ -73,7 +73,8 @@ def collect_entries(
     kept = rows[good]
     collected.entries += len(kept)
     vectors = encoded.vectors[good]
-    vectors[[len(questions.texts[at]) > settings.max_chars for at in kept.tolist()]] = 0
+    order: list[int] = kept.tolist()
+    vectors[[len(questions.texts[at]) > settings.max_chars for at in order]] = 0
     return _make_table(questions, kept, normalizer), vectors
 
 

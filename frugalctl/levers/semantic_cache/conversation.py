@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, cast
+
+import msgspec
+
+from frugalctl.log.formats.content import calls_tool
 
 NO_MESSAGES = "no messages"
 NO_TEXT = "no text of a user"
@@ -15,6 +20,8 @@ _SYSTEM = ("system", "developer")
 _USER = ("user", "human")
 _PLAIN = frozenset({"role", "content"})
 _RESULTS = ("tool_result", "function_response", "functionResponse", "function_call_output")
+_DIGEST_BYTES = 16
+_encode = msgspec.json.Encoder(order="sorted").encode
 _MEDIA = ("image", "audio", "video", "file", "document", "media", "inlineData", "inline_data")
 
 
@@ -47,12 +54,10 @@ def split_messages(messages: Any) -> Conversation:
     Raises:
         ValueError: not a list of objects.
     """
-    if messages is None or messages == []:
+    listed = list_messages(messages)
+    if not listed:
         return Conversation("", NO_MESSAGES)
-    listed = cast("list[Any]", messages) if isinstance(messages, list) else [None]
-    if not all(isinstance(message, dict) for message in listed):
-        raise ValueError("messages is not a list of objects")
-    *before, last = cast("list[dict[str, Any]]", listed)
+    *before, last = listed
     text, unfit = _read_question(last)
     if unfit:
         return Conversation("", unfit)
@@ -68,6 +73,60 @@ def split_messages(messages: Any) -> Conversation:
     if last.get("name") is not None:
         history.append({"name": last["name"]})
     return Conversation(text, "", system, history)
+
+
+def list_messages(messages: Any) -> list[dict[str, Any]]:
+    """A request's messages, as decoded from JSON; none for None.
+
+    Raises:
+        ValueError: not a list of objects.
+    """
+    if messages is None:
+        return []
+    listed = cast("list[Any]", messages) if isinstance(messages, list) else [None]
+    if not all(isinstance(message, dict) for message in listed):
+        raise ValueError("messages is not a list of objects")
+    return cast("list[dict[str, Any]]", listed)
+
+
+def digest_turns(messages: list[dict[str, Any]]) -> tuple[bytes, list[bytes]]:
+    """What tells that a request was answered with a tool call, from the requests after it.
+
+    Marks for a provider's prompt cache, which clients move from message to message, and the
+    difference between text and a list of texts do not matter.
+
+    Returns:
+        The digest of the whole conversation, and of it as far as each user's message after
+        which a tool was called before the next one.
+    """
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    asked: bytes | None = None
+    called: list[bytes] = []
+    for message in messages:
+        if asked is not None and calls_tool(message):
+            called.append(asked)
+            asked = None
+        digest.update(_encode(_without_marks(message)))
+        if message.get("role") in _USER:
+            asked = digest.digest()
+    return digest.digest(), called
+
+
+def _without_marks(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = cast("list[Any]", content)
+        texts = [_text_of(part) for part in parts]
+        is_text = all(text is not None for text in texts)
+        content = "\n".join(filter(None, texts)) if is_text else list(map(_unmarked, parts))
+    return _unmarked({**message, "content": content})
+
+
+def _unmarked(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    items = cast("dict[str, Any]", value).items()
+    return {name: item for name, item in items if name != "cache_control"}
 
 
 def _read_question(message: dict[str, Any]) -> tuple[str, str]:

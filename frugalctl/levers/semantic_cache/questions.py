@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -12,14 +12,27 @@ import numpy as np
 import pyarrow as pa
 
 from frugalctl.errors import BadLine
-from frugalctl.levers.semantic_cache.conversation import Conversation, split_messages
+from frugalctl.levers.semantic_cache.conversation import (
+    Conversation,
+    digest_turns,
+    list_messages,
+    split_messages,
+)
 from frugalctl.levers.semantic_cache.protocols import Floats, Integers, Mask
 from frugalctl.levers.semantic_cache.scope import ScopeParts, digest_json, digest_scope
 from frugalctl.levers.semantic_cache.settings import SCOPE_KEYS
+from frugalctl.log.finish import CONTENT_FILTER, TOOL_CALLS, is_unfinished, name_finish
 from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import UNKNOWN_US
 
 NO_RESPONSE = "no response"
+CUT_OFF = "the answer was cut off"
+FILTERED = "the answer was filtered"
+CALLS_TOOL = "the answer calls a tool"
+
+Turn = tuple[str | None, bytes]
+"""A tenant and a conversation of theirs, by its digest."""
+
 _NUMBERS = ("latency_ms", "quality", "cost_usd")
 _TEXTS = ("id", "task", "response", "reference")
 
@@ -78,23 +91,65 @@ class Questions:
 
 
 def read_questions(
-    batches: Iterable[LogBatch], scope_keys: Sequence[str] = SCOPE_KEYS
+    batches: Iterable[LogBatch],
+    scope_keys: Sequence[str] = SCOPE_KEYS,
+    tool_turns: Iterable[Turn] = (),
 ) -> Questions:
     """The questions of a log, in its order.
 
-    A request is cacheable if its last message is a user's, all text, and has a response.
+    A request is cacheable if its last message is a user's, all text, and has a response that is
+    whole, was not filtered, and calls no tool: neither does the log say that it does, nor do
+    later requests, whose conversations go on with the call.
 
     Args:
         batches: the log, with its texts.
         scope_keys: the parts that must be equal for an answer to be used again.
+        tool_turns: what `find_tool_turns` found, where these batches are a part of the log.
 
     Raises:
         BadLine: messages that are not a list of objects, or JSON that is none.
     """
-    gatherer = _Gatherer(scope_keys)
+    gatherer = _Gatherer(scope_keys, called=set(tool_turns))
     for batch in batches:
         gatherer.add(batch)
     return gatherer.build()
+
+
+def find_tool_turns(batches: Iterable[LogBatch]) -> set[Turn]:
+    """The conversations in a log that were answered with a tool call, as later requests show.
+
+    Args:
+        batches: the whole log; only `messages` and `tenant` matter.
+
+    Raises:
+        BadLine: messages that are not a list of objects, or JSON that is none.
+    """
+    found: set[Turn] = set()
+
+    def add(messages: str | None, tenant: str | None) -> None:
+        _, called = digest_turns(_decode_messages(messages))
+        found.update((tenant, digest) for digest in called)
+
+    for batch in batches:
+        _read_rows(batch, ("messages", "tenant"), add)
+    return found
+
+
+def _decode_messages(messages: str | None) -> list[dict[str, Any]]:
+    return list_messages(None if messages is None else msgspec.json.decode(messages))
+
+
+def _read_rows(batch: LogBatch, names: Sequence[str], read: Callable[..., None]) -> None:
+    """Give the values of each row to a function, and its errors their line."""
+    columns = (batch.column(name).to_pylist() for name in names)
+    for row, values in enumerate(zip(*columns, strict=True)):
+        try:
+            read(*values)
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
+            is_deep = isinstance(error, RecursionError)
+            message = "nested too deeply" if is_deep else str(error)
+            line = int(batch.lines[row])
+            raise BadLine(message, source=batch.source, line=line) from None
 
 
 def make_tags(task: str | None, parts: ScopeParts) -> tuple[str, ...]:
@@ -122,6 +177,18 @@ def _scope_of(
     return scope
 
 
+def _judge_answer(response: str | None, finish_reason: str | None) -> str:
+    """Why an answer cannot be kept, "" if it can."""
+    reason = name_finish(finish_reason)
+    if reason == TOOL_CALLS:
+        return CALLS_TOOL
+    if reason == CONTENT_FILTER:
+        return FILTERED
+    if is_unfinished(reason):
+        return CUT_OFF
+    return "" if response and response.strip() else NO_RESPONSE
+
+
 def _new_columns() -> dict[str, list[Any]]:
     return {name: [] for name in (*_TEXTS, *_NUMBERS, "lines", "time_us")}
 
@@ -129,6 +196,8 @@ def _new_columns() -> dict[str, list[Any]]:
 @dataclass(slots=True)
 class _Gatherer:
     scope_keys: Sequence[str]
+    called: set[Turn]
+    turns: list[Turn] = field(default_factory=list[Turn])
     columns: dict[str, list[Any]] = field(default_factory=_new_columns)
     texts: list[str] = field(default_factory=list[str])
     parts: list[ScopeParts] = field(default_factory=list[ScopeParts])
@@ -145,30 +214,25 @@ class _Gatherer:
             self.columns[name] += batch.column(name).to_pylist()
         self.columns["lines"] += [batch.lines[row] for row in range(rows)]
         self.columns["time_us"] += batch.column("timestamp").cast(pa.int64()).to_pylist()
-        columns = (
-            batch.column(name).to_pylist()
-            for name in ("messages", "response", "tenant", "model", "tools", "sampling")
-        )
-        for row, values in enumerate(zip(*columns, strict=True)):
-            try:
-                self._add_row(*values)
-            except (ValueError, RecursionError, msgspec.DecodeError) as error:
-                is_deep = isinstance(error, RecursionError)
-                message = "nested too deeply" if is_deep else str(error)
-                line = int(batch.lines[row])
-                raise BadLine(message, source=batch.source, line=line) from None
+        names = ("messages", "response", "finish_reason", "tenant", "model", "tools", "sampling")
+        _read_rows(batch, names, self._add_row)
 
     def _add_row(
         self,
         messages: str | None,
         response: str | None,
+        finish_reason: str | None,
         tenant: str | None,
         model: str | None,
         tools: str | None,
         sampling: str | None,
     ) -> None:
-        talk = split_messages(None if messages is None else msgspec.json.decode(messages))
-        unfit = talk.unfit or ("" if response and response.strip() else NO_RESPONSE)
+        listed = _decode_messages(messages)
+        talk = split_messages(listed)
+        whole, called = digest_turns(listed)
+        self.turns.append((tenant, whole))
+        self.called.update((tenant, digest) for digest in called)
+        unfit = talk.unfit or _judge_answer(response, finish_reason)
         if unfit:
             self.unfit[unfit] += 1
             self.texts.append("")
@@ -205,7 +269,17 @@ class _Gatherer:
             self.digests[text] = digest_json(msgspec.json.decode(text))
         return self.digests[text]
 
+    def _drop_tool_turns(self) -> None:
+        """Leave out what a request, maybe a later one, shows to have been a tool call."""
+        for row, turn in enumerate(self.turns):
+            if turn in self.called and self.scopes[row]:
+                self.unfit[CALLS_TOOL] += 1
+                self.texts[row] = self.scopes[row] = ""
+                parts = self.parts[row]
+                self.parts[row] = ScopeParts(parts.tenant, parts.model)
+
     def build(self) -> Questions:
+        self._drop_tool_turns()
         columns = self.columns
         time_us = np.array(
             [UNKNOWN_US if at is None else at for at in columns["time_us"]], dtype=np.int64

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TRAIN_SHARE = 0.4
 HELD_OUT_SHARE = 0.2
+LEAST_CLUSTERS = 20
+"""With fewer, how much labels of one cluster go wrong together cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def tune(
     held_out = draw_clusters(trials.clusters, held_out_share, rng)
     calibration, kept_back = trials.take(~held_out), trials.take(held_out)
     search = _search(calibration, risk)
+    if search.attempts:
+        _require_clusters(calibration, source)
     threshold = _require_threshold(search, calibration, risk, source)
     return Tuned(
         threshold=threshold,
@@ -209,6 +213,19 @@ def _name_groups(labels: Groups | Logged) -> tuple[list[str], list[int]]:
     questions = labels.questions
     rows = [at for at, fit in enumerate(questions.cacheable) if fit]
     return [questions.texts[at] for at in rows], [groups[at] for at in rows]
+
+
+def _require_clusters(trials: Trials, source: str) -> None:
+    """Refuse labels that hang together so much that they are as good as a few."""
+    clusters = len(np.unique(trials.clusters))
+    if clusters < LEAST_CLUSTERS:
+        raise InputError(
+            f"{len(trials):,} labels hang together as {clusters:,} independent sets; at least "
+            f"{LEAST_CLUSTERS} are needed",
+            where=source,
+            hint="pairs that share a text, however many pairs lie between, are one set: give each "
+            "question few partners, or label groups instead",
+        )
 
 
 def _require_threshold(search: Search, trials: Trials, risk: Risk, source: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from frugalctl.log.finish import name_finish
 from frugalctl.log.formats.base import Record
 from frugalctl.log.formats.content import (
     answer_of_blocks,
@@ -24,6 +25,7 @@ from frugalctl.log.formats.fields import (
     to_raw,
     usage_at,
 )
+from frugalctl.log.formats.finish import finish_of
 from frugalctl.log.formats.reader import FAILED, RecordReader, Skipped
 from frugalctl.log.formats.sampling import read_gemini_sampling, read_sampling
 from frugalctl.log.schema import Request
@@ -135,6 +137,7 @@ def read_openai(request: Record, response: Record) -> Request:
         tools=to_raw(items(request, "tools")),
         sampling=read_sampling(request),
         response=body,
+        finish_reason=finish_of(response),
         usage=read_response_usage(usage),
     )
 
@@ -160,6 +163,7 @@ def read_anthropic(request: Record, response: Record) -> Request:
         tools=to_raw(items(request, "tools")),
         sampling=read_sampling(request),
         response=answer_of_blocks(response.get("content")),
+        finish_reason=finish_of(response),
         usage=read_response_usage(usage),
     )
 
@@ -178,6 +182,7 @@ def read_gemini(request: Record, response: Record) -> Request:
         tools=to_raw(items(request, "tools")),
         sampling=read_gemini_sampling(request),
         response=answer_of_gemini(response),
+        finish_reason=finish_of(response),
         usage=read_gemini_usage(usage),
     )
 
@@ -196,6 +201,7 @@ def _read_record(record: Record, read: ReadExchange) -> Request | Skipped:
     for name in ("latency_ms", "ttft_ms", "cost_usd", "quality", "confidence"):
         setattr(result, name, number(record, name))
     result.session = result.session or text(record, "session_id")
+    result.finish_reason = name_finish(record.get("finish_reason")) or result.finish_reason
     for name in ("timestamp", "ts", "time"):
         result.timestamp = moment(record, name) or result.timestamp
     return result

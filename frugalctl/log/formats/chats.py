@@ -10,6 +10,7 @@ import msgspec
 from frugalctl.log.formats.base import Numbered, Record, RecordError
 from frugalctl.log.formats.content import answer_of_message, as_record
 from frugalctl.log.formats.fields import items, mapping, number, text, to_json, to_raw
+from frugalctl.log.formats.finish import finish_of
 from frugalctl.log.schema import Request
 
 _REWARDS = ("reward", "score")
@@ -76,6 +77,7 @@ class ChatReader:
             tools=to_raw(items(record, "tools")),
             sampling=to_raw(mapping(record, "sampling")),
             response=answer_of_message(answer),
+            finish_reason=finish_of(answer),
         )
 
     def _read_quality(self, record: Record) -> float | None:

@@ -16,8 +16,9 @@ from typing import Any
 
 from frugalctl.log.formats.api import read_anthropic
 from frugalctl.log.formats.base import Numbered, Record
-from frugalctl.log.formats.content import answer_of_blocks
+from frugalctl.log.formats.content import answer_of_blocks, calls_tool
 from frugalctl.log.formats.fields import is_mapping, items, mapping, moment, number, text
+from frugalctl.log.formats.finish import settle_finish
 from frugalctl.log.schema import Request
 
 _OTHER_LINES = frozenset({"summary", "file-history-snapshot", "queue-operation"})
@@ -62,6 +63,7 @@ class ClaudeCodeReader:
         if message_id is None:
             return [(line, request)]
         call = self._calls.setdefault((request.session, message_id), _Call(line, request))
+        request.finish_reason = request.finish_reason or call.request.finish_reason
         call.request = request
         call.blocks += [block for block in items(message, "content") if block not in call.blocks]
         return ()
@@ -70,5 +72,8 @@ class ClaudeCodeReader:
         """Every message once."""
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.request.response = answer_of_blocks(call.blocks) or None
-            yield call.line, call.request
+            request = call.request
+            request.response = answer_of_blocks(call.blocks) or None
+            has_calls = calls_tool({"content": call.blocks})
+            request.finish_reason = settle_finish(request.finish_reason, has_calls)
+            yield call.line, request

@@ -12,12 +12,38 @@ Message = dict[str, Any]
 _CALL_TYPES = frozenset(
     {"tool_use", "server_tool_use", "function_call", "custom_tool_call", "tool_call"}
 )
+_CALLS_TO_CLIENT = (_CALL_TYPES - {"server_tool_use"}) | {
+    "computer_call",
+    "local_shell_call",
+    "shell_call",
+    "apply_patch_call",
+}
 _HIDDEN_TYPES = frozenset({"thinking", "redacted_thinking", "reasoning"})
 
 
 def as_record(value: Any) -> Record:
     """The value if it is an object, else an empty one."""
     return cast(Record, value) if isinstance(value, dict) else {}
+
+
+def calls_tool(message: Record) -> bool:
+    """Whether a message has a tool called that whoever sent the request has to run.
+
+    Tools that a provider runs by itself are part of its answer.
+
+    Args:
+        message: a chat message, one of content blocks, or an item of a Responses object.
+    """
+    content = message.get("content")
+    blocks = cast("list[Any]", content) if isinstance(content, list) else []
+    return _calls_client(message) or any(_calls_client(as_record(block)) for block in blocks)
+
+
+def _calls_client(block: Record) -> bool:
+    kind = block.get("type")
+    if isinstance(kind, str) and kind in _CALLS_TO_CLIENT:
+        return True
+    return any(block.get(name) for name in ("tool_calls", "functionCall", "function_call"))
 
 
 def answer_of_message(message: Record) -> str | None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any, cast
 
 from frugalctl.log.formats.base import Record
-from frugalctl.log.formats.content import answer_of_blocks, as_record, join_parts, with_system
+from frugalctl.log.formats.content import (
+    answer_of_blocks,
+    as_record,
+    calls_tool,
+    join_parts,
+    with_system,
+)
 from frugalctl.log.formats.fields import number, parse_json, scaled, text, to_raw
+from frugalctl.log.formats.finish import settle_finish
 from frugalctl.log.formats.sampling import read_span_sampling
 from frugalctl.log.schema import Request
 from frugalctl.log.usage import read_span_usage
 
+_OLD_ANSWER = "gen_ai.completion.0"
 _NO_CALLS = ("agent", "tool", "workflow", "memory")
 
 
@@ -44,6 +52,7 @@ def read_genai(attributes: Record) -> Request | None:
         tools=to_raw(parse_json(attributes.get("gen_ai.tool.definitions"))),
         sampling=read_span_sampling(attributes),
         response=_read_answer(attributes),
+        finish_reason=_read_finish(attributes),
         usage=usage,
         ttft_ms=scaled(ttft, 1_000),
         cost_usd=_first_number(attributes, "gen_ai.usage.cost", "operation.cost"),
@@ -86,10 +95,27 @@ def _read_indexed(attributes: Record, prefix: str) -> list[Any]:
     return messages
 
 
-def _read_answer(attributes: Record) -> str | None:
+def _read_finish(attributes: Record) -> str | None:
+    """The first of the reasons, or the output message's own."""
+    logged = attributes.get("gen_ai.response.finish_reasons")
+    parsed = parse_json(logged)
+    word = cast("list[Any]", parsed)[0] if isinstance(parsed, list) and parsed else logged
+    output = _first_output(attributes)
+    word = word or output.get("finish_reason") or attributes.get(f"{_OLD_ANSWER}.finish_reason")
+    has_calls = calls_tool({"content": output.get("parts")}) or calls_tool(output)
+    old_calls = any(name.startswith(f"{_OLD_ANSWER}.tool_calls.") for name in attributes)
+    return settle_finish(word, has_calls or old_calls)
+
+
+def _first_output(attributes: Record) -> Record:
     logged = parse_json(attributes.get("gen_ai.output.messages"))
-    if isinstance(logged, list) and logged:
-        first = as_record(cast("list[Any]", logged)[0])
-        content = first.get("parts") or first.get("content")
+    messages = cast("list[Any]", logged) if isinstance(logged, list) else []
+    return as_record(messages[0]) if messages else {}
+
+
+def _read_answer(attributes: Record) -> str | None:
+    output = _first_output(attributes)
+    if output:
+        content = output.get("parts") or output.get("content")
         return content if isinstance(content, str) else answer_of_blocks(content)
-    return text(attributes, "gen_ai.completion.0.content")
+    return text(attributes, f"{_OLD_ANSWER}.content")

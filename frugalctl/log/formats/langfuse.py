@@ -29,6 +29,7 @@ from frugalctl.log.formats.fields import (
     usage_at,
     value_at,
 )
+from frugalctl.log.formats.finish import finish_of
 from frugalctl.log.formats.reader import FAILED, Read, RecordReader
 from frugalctl.log.formats.sampling import read_sampling
 from frugalctl.log.schema import Request, Usage
@@ -70,6 +71,7 @@ def _read_observation(record: Record) -> Read:
             tools=to_raw(items(body, "tools")),
             sampling=read_sampling(record.get("modelParameters"), body),
             response=_read_answer(record.get("output")),
+            finish_reason=_read_finish(record.get("output")),
             usage=usage,
             latency_ms=elapsed_ms(start, moment(record, "endTime")),
             ttft_ms=elapsed_ms(start, moment(record, "completionStartTime")),
@@ -95,6 +97,12 @@ def _read_messages(logged: Any, source: Any, body: Record) -> list[Any]:
     if body:
         return messages_of_openai(body)
     return [{"role": "user", "content": logged}] if isinstance(logged, str) and logged else []
+
+
+def _read_finish(output: Any) -> str | None:
+    if isinstance(output, list):
+        return finish_of({"content": cast("list[Any]", output)})
+    return finish_of(cast(Record, output)) if isinstance(output, dict) else None
 
 
 def _read_answer(output: Any) -> str | None:

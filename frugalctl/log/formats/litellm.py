@@ -24,6 +24,7 @@ from frugalctl.log.formats.fields import (
     to_raw,
     usage_at,
 )
+from frugalctl.log.formats.finish import finish_of
 from frugalctl.log.formats.reader import FAILED, Read, RecordReader, Skipped
 from frugalctl.log.formats.sampling import read_sampling
 from frugalctl.log.schema import Request, Usage
@@ -82,6 +83,7 @@ def _read_call(record: Record) -> Read:
             tools=to_raw(mapping(record, "model_parameters").get("tools")),
             sampling=read_sampling(record.get("model_parameters")),
             response=_answer(response, record.get("response")),
+            finish_reason=finish_of(response),
             usage=_read_usage(record, metadata, response),
             latency_ms=number(record, "request_duration_ms")
             or scaled(number(record, "response_time"), 1_000)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from frugalctl.log.formats.base import Record
-from frugalctl.log.formats.content import answer_of_message, as_record
-from frugalctl.log.formats.fields import mapping, number, text, to_raw
+from frugalctl.log.formats.content import answer_of_message, as_record, calls_tool
+from frugalctl.log.formats.fields import mapping, number, parse_json, text, to_raw
+from frugalctl.log.formats.finish import finish_of, settle_finish
 from frugalctl.log.formats.sampling import read_sampling
 from frugalctl.log.schema import Request
 from frugalctl.log.usage import read_openinference_usage
@@ -35,9 +36,18 @@ def read_openinference(attributes: Record) -> Request | None:
         messages=to_raw(list(_read_messages(attributes, "llm.input_messages"))),
         sampling=read_sampling(attributes.get("llm.invocation_parameters")),
         response=answer,
+        finish_reason=_read_finish(attributes, outputs),
         usage=read_openinference_usage(attributes),
         cost_usd=number(attributes, "llm.cost.total"),
     )
+
+
+def _read_finish(attributes: Record, outputs: list[Record]) -> str | None:
+    """The span's own word, or that of the response that it has as JSON."""
+    word = attributes.get("llm.finish_reason")
+    if word is None and attributes.get("output.mime_type") == "application/json":
+        word = finish_of(as_record(parse_json(attributes.get("output.value"))))
+    return settle_finish(word, bool(outputs) and calls_tool(outputs[0]))
 
 
 def _read_messages(attributes: Record, prefix: str) -> Iterator[Record]:
