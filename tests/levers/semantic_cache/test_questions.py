@@ -15,8 +15,12 @@ from frugalctl.levers.semantic_cache.conversation import (
     split_messages,
 )
 from frugalctl.levers.semantic_cache.questions import (
+    CALLS_TOOL,
+    CUT_OFF,
+    FILTERED,
     NO_RESPONSE,
     choose_scopes,
+    find_tool_turns,
     make_tags,
     read_questions,
 )
@@ -236,3 +240,44 @@ def test_follow_ups_share_a_scope_only_after_the_same_talk(tmp_path: Path):
     assert first == found.scopes[1::2]
     opened = {(talk["u0"], talk["system_q0"]) for talk in talks}
     assert len(set(first)) == len(opened)
+
+
+def test_an_answer_that_is_not_whole_is_not_cacheable(tmp_path):
+    words = ("length", "MAX_TOKENS", "content_filter", "tool_calls", "stop", None)
+    found = read(tmp_path, *({"messages": HI, "finish_reason": word} for word in words))
+    assert found.cacheable.tolist() == [False] * 4 + [True] * 2
+    assert found.unfit == {CUT_OFF: 2, FILTERED: 1, CALLS_TOOL: 1}
+
+
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+USE = {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}
+
+
+@pytest.mark.parametrize("call", [CALL, USE])
+def test_a_later_request_shows_that_an_answer_called_a_tool(tmp_path, call):
+    result = {"role": "tool", "content": "42", "tool_call_id": "1"}
+    asked = [system("S"), user("how many?")]
+    rows = [
+        {"messages": asked},
+        {"messages": [system("S"), user(text("how many?"))]},
+        {"messages": [*asked, call, result]},
+        {"messages": [system("T"), user("how many?")]},
+        {"messages": asked, "tenant": "other"},
+    ]
+    found = read(tmp_path, *rows)
+    assert found.cacheable.tolist() == [False, False, False, True, True]
+    assert found.unfit[CALLS_TOOL] == 2
+    assert found.scopes[0] == found.texts[0] == ""
+
+
+def test_turns_of_another_part_of_the_log_count_too(tmp_path):
+    path = tmp_path / "log.jsonl"
+    usage = {"input_tokens": 1}
+    rows = [{"messages": HI, "response": "I look", "usage": usage}]
+    rows.append({"messages": [*HI, CALL, user("and?")], "response": "x", "usage": usage})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (batch,) = read_log([Source(str(path), "log.jsonl")], ReadOptions(estimate=False))
+    first = type(batch)(batch.requests.slice(0, 1), batch.source, [1])
+    assert read_questions([first]).cacheable.tolist() == [True]
+    turns = find_tool_turns([batch])
+    assert read_questions([first], tool_turns=turns).cacheable.tolist() == [False]
