@@ -75,6 +75,11 @@ DIFFERENT = {
     ],
     "order": [
         ("Flights from Paris to London", "Flights from London to Paris"),
+        ("Convert Word files to PDF", "Convert PDF to Word files"),
+        (
+            "How do I turn a voltage source into a current source?",
+            "How do I turn a current source into a voltage source?",
+        ),
         ("Flights from Paris to London", "Flights to Paris from London"),
         ("How do I convert EUR to USD?", "How do I convert USD to EUR?"),
         ("Is tea better than coffee?", "Is coffee better than tea?"),
@@ -125,6 +130,9 @@ SAME = [
     ("What are the symptoms of flu?", "What are flu symptoms?"),
     ("Where can I buy cheap flights?", "Where can I purchase cheap flights?"),
     ("Flights from Paris to London", "Flights to London from Paris"),
+    ("How to get from Delhi to Agra by train", "By train, how to get to Agra from Delhi"),
+    ("What should I eat to lose weight?", "To lose weight, what should I eat?"),
+    ("How can I convert PDF to Word?", "What is the best way to convert a PDF to Word?"),
     ("Compare Java and Python", "Compare Python and Java"),
     ("What is the difference between tea and coffee?", "difference between coffee and tea"),
     ("Messi vs Ronaldo", "Ronaldo vs Messi"),

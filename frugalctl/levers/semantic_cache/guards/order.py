@@ -13,6 +13,7 @@ _MOST_OTHER_WORDS = 2
 _ADDED = frozenset("is are was were be been do did ha have had a an the can will would".split())
 # Of these, one alone says little: "to" begins infinitives, and Korean leaves particles out.
 _WEAK = frozenset({"to", "onto", "over", "under", "subject", "object", "recipient", "goal"})
+_DIRECTIONS = ("to", "into", "onto", "from", "than")
 _KOREAN_ROLES = ("subject", "object", "recipient", "source", "goal", "standard")
 
 
@@ -88,7 +89,9 @@ def compare_roles(a: Roles, b: Roles) -> str | None:
     ours, theirs = frozenset(a.content), frozenset(b.content)
     if len(ours) < 2 or len(ours ^ theirs) > _MOST_OTHER_WORDS:
         return None
-    exchanged = None if a.korean or b.korean else _find_swap(a, b)
+    exchanged = None
+    if not a.korean and not b.korean:
+        exchanged = _find_swap(a, b) or _find_crossing(a, b)
     exchanged = exchanged or _find_turned_roles(a, b)
     if exchanged is None:
         return None
@@ -113,6 +116,36 @@ def _find_swap(a: Roles, b: Roles) -> tuple[str, str] | None:
     if not between or not symmetric.isdisjoint(between):
         return None
     return (one, other) if between == _read_between(b.words, other, one) else None
+
+
+def _find_crossing(a: Roles, b: Roles) -> tuple[str, str] | None:
+    """A word from either side of a preposition with a direction that stands on the other side.
+
+    "convert Word files to PDF" and "convert PDF to Word files": a phrase that only moved to the
+    front or the end takes nothing across in exchange, and words that keep their own preposition
+    may stand anywhere.
+    """
+    kept = {word for role, word in a.roles.items() if b.roles.get(role) == word}
+    passing = load_common() | kept
+    for pivot in _DIRECTIONS:
+        if pivot not in a.words or pivot not in b.words:
+            continue
+        (a_before, a_after), (b_before, b_after) = (
+            _split_at_last(side.words, pivot, passing) for side in (a, b)
+        )
+        forth = (a_before - a_after) & (b_after - b_before)
+        back = (a_after - a_before) & (b_before - b_after)
+        if forth and back:
+            return min(forth), min(back)
+    return None
+
+
+def _split_at_last(
+    words: Sequence[str], pivot: str, passing: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The words before and behind the last place of a word, but for those that may pass it."""
+    at = len(words) - 1 - words[::-1].index(pivot)
+    return frozenset(words[:at]) - passing, frozenset(words[at + 1 :]) - passing
 
 
 def _differ(pair: tuple[str, str]) -> bool:
