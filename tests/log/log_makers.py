@@ -175,6 +175,7 @@ def outcomes(draw: st.DrawFn, with_usage: bool) -> list[dict[str, Any]]:
     optional = {
         "provider": st.none() | texts,
         "response": st.none() | texts,
+        "finish_reason": st.none() | texts,
         "latency_ms": st.none() | numbers,
         "cost_usd": st.none() | numbers,
         "quality": st.none() | qualities,
@@ -199,6 +200,7 @@ def requests(*, with_usage: bool = True, loose: bool = True) -> st.SearchStrateg
             "service_tier",
             "region",
             "response",
+            "finish_reason",
             "reference",
         ),
         words,

@@ -55,7 +55,7 @@ def test_rows_hold_what_the_records_say(log: Log):
     assert found.error is None
     for record, row in zip(records, found.rows, strict=True):
         assert row["id"] == record.get("id")
-        for name in ("session", "task", "response", "reference", "region"):
+        for name in ("session", "task", "response", "finish_reason", "reference", "region"):
             value = record.get(name)
             assert row[name] == (value if value is None else str(value))
         for name in ("latency_ms", "ttft_ms", "cost_usd", "quality", "confidence"):
@@ -69,7 +69,8 @@ def test_rows_hold_what_the_records_say(log: Log):
             row["outcomes"] or (), record.get("outcomes") or (), strict=True
         ):
             assert outcome["model"] == given_outcome["model"]
-            assert outcome["response"] == given_outcome.get("response")
+            for name in ("response", "finish_reason"):
+                assert outcome[name] == given_outcome.get(name)
         assert row["prefix_blocks"] == record.get("prefix_blocks")
         for name in JSON_FIELDS:
             text = row[name]
