@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from frugalctl.errors import BadLine
 from frugalctl.levers.semantic_cache.conversation import (
@@ -12,6 +14,7 @@ from frugalctl.levers.semantic_cache.conversation import (
     NO_TEXT,
     NOT_A_USERS,
     OTHER_CONTENT,
+    digest_turns,
     split_messages,
 )
 from frugalctl.levers.semantic_cache.questions import (
@@ -281,3 +284,75 @@ def test_turns_of_another_part_of_the_log_count_too(tmp_path):
     assert read_questions([first]).cacheable.tolist() == [True]
     turns = find_tool_turns([batch])
     assert read_questions([first], tool_turns=turns).cacheable.tolist() == [False]
+
+
+FORKS = [user("a"), user("b"), bot("yes"), CALL, USE, {"role": "tool", "content": "42"}]
+talks = st.lists(st.sampled_from(FORKS), max_size=5)
+
+
+def is_followed_by_a_call(asked, other):
+    """By hand: the other conversation begins with this one and goes on with a call."""
+    if not asked or asked[-1]["role"] != "user" or other[: len(asked)] != asked:
+        return False
+    for message in other[len(asked) :]:
+        if message["role"] == "user":
+            return False
+        if message in (CALL, USE):
+            return True
+    return False
+
+
+@given(st.lists(talks, max_size=8))
+def test_calls_are_found_as_by_comparing_all_conversations(logged):
+    digests = [digest_turns(talk) for talk in logged]
+    called = {digest for _, found in digests for digest in found}
+    for talk, (whole, _) in zip(logged, digests, strict=True):
+        assert (whole in called) == any(is_followed_by_a_call(talk, other) for other in logged)
+
+
+REASONING = {"type": "reasoning", "summary": []}
+ITEM = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+MARK = {"cache_control": {"type": "ephemeral"}}
+IMAGE = {"type": "image", "source": {"type": "url", "url": "u"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "later"),
+    [
+        (HI, [*HI, REASONING, ITEM]),
+        (HI, [*HI, bot("Let me look."), CALL]),
+        ([user([text("hi")[0] | MARK])], [*HI, USE]),
+        ([user([text("hi")[0] | MARK])], [user(text("hi")), USE]),
+        ([user([IMAGE, text("hi")[0] | MARK])], [user([IMAGE, text("hi")[0]]), USE]),
+        (HI, [*HI, bot([{"functionCall": {"name": "f"}}])]),
+        (HI, [*HI, {"role": "assistant", "function_call": {"name": "f"}}]),
+    ],
+)
+def test_calls_in_the_shapes_of_apis(asked, later):
+    assert digest_turns(later)[1] == [digest_turns(asked)[0]]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [*HI, bot("hello")],
+        [*HI, bot("hello"), user("more"), CALL],
+        [*HI, {"role": "assistant", "content": "hello", "tool_calls": []}],
+        [*HI, {"role": "assistant", "content": "hello", "tool_calls": None, "function_call": None}],
+        [*HI, bot([{"type": "server_tool_use", "name": "web_search"}, *text("sun")])],
+        [user("hi", name="kim"), CALL],
+        [system("S"), *HI, CALL],
+    ],
+)
+def test_what_shows_no_call_after_a_question(later):
+    assert digest_turns(HI)[0] not in digest_turns(later)[1]
+
+
+SAMPLE = Path(__file__).parents[3] / "sample_data/requests.jsonl"
+
+
+def test_no_turn_of_the_sample_agent_is_cacheable():
+    found = read_questions(read_log([Source(str(SAMPLE), "sample")], ReadOptions()))
+    agent = np.array([task == "agent" for task in found.tasks])
+    assert agent.any() and not found.cacheable[agent].any()
+    assert found.unfit == {NOT_A_USERS: 40, CALLS_TOOL: 10}
