@@ -248,7 +248,7 @@ def choose_calls(answers: Answers, setup: Setup, reuse: ReusedAnswers | None = N
     decisions = decide(policy, present, scores)
     covered = (decisions.covered | hit) & (own >= 0)
     sent = covered & ~hit
-    made = [np.flatnonzero(sent & (decisions.calls > step)) for step in range(len(index))]
+    made = [np.flatnonzero(sent & called) for called in decisions.called]
     row = np.concatenate(made)
     answer = np.concatenate([at[rows] for at, rows in zip(index, made, strict=True)])
     order = np.argsort(row, kind="stable")
