@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Protocol
@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frugalctl.errors import UsageError
-from frugalctl.levers.cascade import decide
+from frugalctl.levers.cascade import CascadePolicy, decide
 from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.prices import Calls, PriceBook
 from frugalctl.replay.answers import Answers, PriceSource, collect_answers
+from frugalctl.replay.judge import NO_JUDGE, Judge
 from frugalctl.replay.ledger import Floats, Integers, LedgerBatch, Mask, ModelCalls, Side
 from frugalctl.replay.recipe import Recipe
 
@@ -87,6 +88,7 @@ class Setup:
         prefer_observed: take the observed answer, where there is one, before the baseline's.
         prices: "book", or "log" for the log's own costs where it has them.
         as_of_us: a time to take all prices of, in microseconds since 1970.
+        judge: the scorers and routers of the recipe's cascade.
     """
 
     book: PriceBook
@@ -95,6 +97,7 @@ class Setup:
     prefer_observed: bool = True
     prices: PriceSource = "book"
     as_of_us: int | None = None
+    judge: Judge = NO_JUDGE
 
 
 def replay(
@@ -114,7 +117,7 @@ def replay(
     Raises:
         UsageError: at the end, if the log has no answer at all of a model that is needed.
     """
-    missing = set(setup.recipe.cascade.models if setup.recipe.cascade else ())
+    missing = {model for policy in setup.recipe.policies for model in policy.models}
     if setup.baseline != OBSERVED:
         missing.add(setup.baseline)
     seen: set[str] = set()
@@ -148,11 +151,45 @@ class Chosen:
         row: int64[c], the request that each call serves.
         answer: int64[c], the index of its answer.
         covered: bool[n], whether the log has all the answers that a request needs.
+        judging: what scoring answers and routing took; None without a cascade.
     """
 
     row: Integers
     answer: Integers
     covered: Mask
+    judging: Judging | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What scoring answers and routing questions took.
+
+    Attributes:
+        usd: float64[n]; None where no policy pays for it.
+        ms: float64[n].
+    """
+
+    usd: Floats | None
+    ms: Floats
+
+    @staticmethod
+    def none(policies: Sequence[CascadePolicy], rows: int) -> Judging:
+        """Nothing so far."""
+        paid = any(policy.score_usd for policy in policies)
+        return Judging(np.zeros(rows) if paid else None, np.zeros(rows))
+
+    def add(self, policy: CascadePolicy, called: Mask, sent: Mask) -> None:
+        """Add what a policy's scorer and router took; the last model's answer is not scored.
+
+        Args:
+            policy: the policy.
+            called: bool[k, n], the calls that it made.
+            sent: bool[n], the requests that it served.
+        """
+        scored = called[:-1][np.array(policy.asked, dtype=np.bool_)].sum(axis=0)
+        if self.usd is not None:
+            self.usd[:] += scored * policy.score_usd
+        self.ms[:] += scored * policy.score_ms + sent * policy.route_ms
 
 
 def replay_batch(
@@ -174,7 +211,7 @@ def replay_batch(
     rows = batch.requests.num_rows
     own = choose_baseline_answers(answers, setup)
     baseline = take_side(answers.side, own)
-    chosen = choose_calls(answers, setup, reuse)
+    chosen = choose_calls(batch, answers, setup, reuse)
     covered = chosen.covered
     taken = take_side(answers.side, chosen.answer)
     recipe, after = baseline, dict[str, Floats]()
@@ -182,12 +219,12 @@ def replay_batch(
         fee_usd = 0.0 if reuse.fee_usd is None else reuse.fee_usd
         after["semantic_cache"] = np.where(reuse.hit, 0.0, baseline.cost_usd) + fee_usd
     if setup.recipe.cascade is not None:
-        recipe = _sum_calls(taken, chosen.row, rows, reuse)
+        recipe = _sum_calls(taken, chosen, rows, reuse)
         after["cascade"] = recipe.cost_usd
     if plan is not None:
         taken = plan.price(answers.calls, chosen.answer, taken, setup)
     if plan is not None or (reuse is not None and setup.recipe.cascade is None):
-        recipe = _sum_calls(taken, chosen.row, rows, reuse)
+        recipe = _sum_calls(taken, chosen, rows, reuse)
     if plan is not None:
         after["prompt_cache"] = recipe.cost_usd
     calls = ModelCalls(chosen.row, taken.model, taken.cost_usd)
@@ -230,29 +267,50 @@ def _answered(answers: Answers) -> Integers:
     return np.where(known | answers.side.known[: answers.requests], own, -1)
 
 
-def choose_calls(answers: Answers, setup: Setup, reuse: ReusedAnswers | None = None) -> Chosen:
+def choose_calls(
+    batch: LogBatch, answers: Answers, setup: Setup, reuse: ReusedAnswers | None = None
+) -> Chosen:
     """The calls of the cascade, or of the baseline where there is no cascade.
 
     A request that the baseline did not answer is not compared, so it makes no calls; nor does
     one that the semantic cache answers.
     """
-    policy = setup.recipe.cascade
     own = choose_baseline_answers(answers, setup)
     hit = np.zeros(len(own), dtype=np.bool_) if reuse is None else reuse.hit
-    if policy is None:
+    if setup.recipe.cascade is None:
         at = np.flatnonzero((own >= 0) & ~hit)
         return Chosen(at, own[at], own >= 0)
-    index = [answers.of_model(model) for model in policy.models]
-    present = [at >= 0 for at in index]
-    scores = [np.where(at >= 0, answers.confidence[at], np.nan) for at in index]
-    decisions = decide(policy, present, scores)
-    covered = (decisions.covered | hit) & (own >= 0)
-    sent = covered & ~hit
-    made = [np.flatnonzero(sent & called) for called in decisions.called]
-    row = np.concatenate(made)
-    answer = np.concatenate([at[rows] for at, rows in zip(index, made, strict=True)])
-    order = np.argsort(row, kind="stable")
-    return Chosen(row[order], answer[order], covered)
+    covered = hit & (own >= 0)
+    row, answer = list[Integers](), list[Integers]()
+    judging = Judging.none(setup.recipe.policies, len(own))
+    for policy, mine in _assign_policies(batch, setup.recipe, len(own)):
+        index = [answers.of_model(model) for model in policy.models]
+        scores = setup.judge.score_steps(batch, answers, policy, index)
+        decisions = decide(policy, [at >= 0 for at in index], scores)
+        sent = decisions.covered & (own >= 0) & ~hit & mine
+        covered |= sent
+        for at, called in zip(index, decisions.called & sent, strict=True):
+            row.append(np.flatnonzero(called))
+            answer.append(at[called])
+        judging.add(policy, decisions.called & sent, sent)
+    rows = np.concatenate(row)
+    order = np.argsort(rows, kind="stable")
+    return Chosen(rows[order], np.concatenate(answer)[order], covered, judging)
+
+
+def _assign_policies(
+    batch: LogBatch, recipe: Recipe, rows: int
+) -> Iterator[tuple[CascadePolicy, Mask]]:
+    """The policies, each with the requests that it serves: those of its task, or the rest."""
+    assert recipe.cascade is not None
+    rest = np.ones(rows, dtype=np.bool_)
+    if recipe.cascade_tasks:
+        task = batch.column("task")
+        for name, policy in recipe.cascade_tasks:
+            mine = pc.equal(task, name).fill_null(False).to_numpy(zero_copy_only=False)
+            rest &= ~mine
+            yield policy, mine
+    yield recipe.cascade, rest
 
 
 def take_side(side: Side, index: Integers) -> Side:
@@ -271,11 +329,12 @@ def take_side(side: Side, index: Integers) -> Side:
     )
 
 
-def _sum_calls(taken: Side, row: Integers, rows: int, reuse: ReusedAnswers | None = None) -> Side:
+def _sum_calls(taken: Side, chosen: Chosen, rows: int, reuse: ReusedAnswers | None = None) -> Side:
     """What each request took: its calls' sum; the model and the quality of its last call.
 
     Where a semantic cache answered, there was no call, but a look-up.
     """
+    row = chosen.row
     last = np.full(rows, -1, dtype=np.int64)
     last[row] = np.arange(len(row))
     answer = take_side(taken, last) if len(row) else taken
@@ -294,7 +353,22 @@ def _sum_calls(taken: Side, row: Integers, rows: int, reuse: ReusedAnswers | Non
         quality=answer.quality if len(row) else nothing,
         fees_usd={fee: total(paid_usd) for fee, paid_usd in taken.fees_usd.items()},
     )
+    if chosen.judging is not None:
+        side = _add_judging(side, chosen.judging)
     return side if reuse is None else _add_look_ups(side, reuse)
+
+
+def _add_judging(side: Side, judging: Judging) -> Side:
+    """What scorers and routers took, in what the requests took."""
+    latency_ms = side.latency_ms + judging.ms
+    if judging.usd is None:
+        return replace(side, latency_ms=latency_ms)
+    return replace(
+        side,
+        cost_usd=side.cost_usd + judging.usd,
+        latency_ms=latency_ms,
+        fees_usd={"scoring": judging.usd} | side.fees_usd,
+    )
 
 
 def _add_look_ups(side: Side, reuse: ReusedAnswers) -> Side:

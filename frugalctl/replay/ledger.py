@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 _META_KEY = b"frugalctl"
 _TEXT = ("id", "session", "tenant", "task")
 
-FEES = ("embedding", "storage")
+FEES = ("embedding", "scoring", "storage")
 """Paid beside tokens: embedding the questions of a semantic cache, storing a named cache."""
 
 Floats = NDArray[np.float64]

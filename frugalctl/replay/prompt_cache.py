@@ -154,7 +154,7 @@ def _send_calls(
         answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
         given = None if reuse is None else reuse.take(first, answers.requests)
         first += answers.requests
-        chosen = choose_calls(answers, setup, given)
+        chosen = choose_calls(batch, answers, setup, given)
         requests = batch.requests.take(pa.array(chosen.row))
         columns = {"model": answers.side.model.take(pa.array(chosen.answer))}
         outcomes = batch.column("outcomes").flatten()

@@ -27,6 +27,7 @@ class Recipe:
         normalize: how the keys of the semantic cache are made; without one it decides nothing.
         semantic_cache: the semantic cache, if there is one.
         cascade: the cascade policy, if there is one.
+        cascade_tasks: the policies of some tasks, in the place of `cascade`.
         prompt_cache: the provider's prompt cache, if one is simulated.
     """
 
@@ -35,6 +36,12 @@ class Recipe:
     prompt_cache: CacheSettings | None = None
     semantic_cache: SemanticCacheSettings | None = None
     normalize: NormalizeSettings | None = None
+    cascade_tasks: tuple[tuple[str, CascadePolicy], ...] = ()
+
+    @property
+    def policies(self) -> tuple[CascadePolicy, ...]:
+        """Every policy of the cascade, the one for all other tasks first."""
+        return (self.cascade, *dict(self.cascade_tasks).values()) if self.cascade else ()
 
     @property
     def levers(self) -> tuple[str, ...]:
@@ -49,7 +56,12 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """The settings of each lever in use, as plain data."""
         tables = ("normalize", *self.levers) if self.normalize else self.levers
-        return {name: asdict(getattr(self, name)) for name in tables}
+        settings = {name: asdict(getattr(self, name)) for name in tables}
+        if self.cascade_tasks:
+            settings["cascade"]["tasks"] = {
+                task: asdict(policy) for task, policy in self.cascade_tasks
+            }
+        return settings
 
 
 def load_recipe(path: str) -> Recipe:
@@ -93,7 +105,7 @@ def parse_recipe(data: dict[str, Any], name: str, folder: Path | None = None) ->
         for lever, parse in _TABLES.items()
         if (table := _table(data, lever)) is not None
     }
-    return Recipe(given, **levers)
+    return Recipe(given, **levers, cascade_tasks=_parse_tasks(data, folder))
 
 
 def _parse_normalize(table: dict[str, Any], folder: Path | None) -> NormalizeSettings:
@@ -122,25 +134,20 @@ def _table(data: dict[str, Any], lever: str) -> dict[str, Any] | None:
 
 
 def _parse_cascade(table: dict[str, Any], folder: Path | None) -> CascadePolicy:
-    _refuse_unknown(table, ("models", "thresholds", "score"), "[cascade] ")
-    models = _items(table, "models", (str,), "names")
-    thresholds = _items(table, "thresholds", (int, float), "numbers")
-    score = table.get("score", "confidence")
-    if not isinstance(score, str):
-        raise ConfigError("[cascade] score is not text")
-    return CascadePolicy(tuple(models), tuple(float(item) for item in thresholds), score)
+    from frugalctl.levers.cascade.settings import parse_cascade_table
+
+    return parse_cascade_table(table, folder)
 
 
-def _items(table: dict[str, Any], key: str, kinds: tuple[type, ...], what: str) -> list[Any]:
-    if key == "models" and key not in table:
-        raise ConfigError("[cascade] models is missing")
-    value = table.get(key, [])
-    fits = isinstance(value, list) and all(
-        isinstance(item, kinds) and not isinstance(item, bool) for item in cast(list[Any], value)
-    )
-    if not fits:
-        raise ConfigError(f"[cascade] {key} is not a list of {what}")
-    return cast(list[Any], value)
+def _parse_tasks(
+    data: dict[str, Any], folder: Path | None
+) -> tuple[tuple[str, CascadePolicy], ...]:
+    table = _table(data, "cascade")
+    if table is None or "tasks" not in table:
+        return ()
+    from frugalctl.levers.cascade.settings import parse_cascade_tasks
+
+    return parse_cascade_tasks(table, folder)
 
 
 def _refuse_unknown(table: dict[str, Any], known: Iterable[str], prefix: str) -> None:

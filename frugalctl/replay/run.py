@@ -22,6 +22,7 @@ from frugalctl.replay.engine import (
     choose_baseline,
     replay,
 )
+from frugalctl.replay.judge import load_judge, needs_texts
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta
 from frugalctl.replay.recipe import Recipe
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from frugalctl.replay.prompt_cache import SimulatedCache
     from frugalctl.replay.semantic_cache import SimulatedReuse
 
+_JUDGED = frozenset({"messages", "response"})
 _WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms", "finish_reason"}
 
 
@@ -114,7 +116,8 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
     recipe = options.recipe
     simulated = recipe.prompt_cache is not None or recipe.semantic_cache is not None
     exact = simulated and options.on_error == "skip"
-    without = frozenset[str]() if exact else _WITHOUT
+    texts = recipe.cascade is not None and needs_texts(recipe.policies)
+    without = frozenset[str]() if exact else _WITHOUT - _JUDGED if texts else _WITHOUT
     read = ReadOptions(options.on_error, without, options.model, exact=exact)
     with on_disk(paths) as sources:
         log = _open_log(sources, read)
@@ -157,6 +160,7 @@ def _start(
         prefer_observed=prefer_observed,
         prices=options.prices,
         as_of_us=as_of_us,
+        judge=load_judge(options.recipe.policies),
     )
     reuse = _plan_reuse(sources, setup, options)
     given = None if reuse is None else reuse.answers

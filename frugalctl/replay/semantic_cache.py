@@ -137,7 +137,7 @@ def answer_log(batches: Iterable[LogBatch], setup: Setup) -> Iterator[LogBatch]:
     """The log with the answers that the rest of the recipe gives, under the model asked for."""
     for batch in batches:
         answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
-        chosen = choose_calls(answers, setup)
+        chosen = choose_calls(batch, answers, setup)
         last = np.full(answers.requests, -1, dtype=np.int64)
         last[chosen.row] = chosen.answer
         taken = pa.array(last, mask=last < 0)
