@@ -31,46 +31,17 @@ from measure import report
 from scipy.optimize import brute
 
 from frugalctl.levers.cascade.front import Front, choose_by_budget
+from frugalctl.levers.cascade.judges import Judges
 from frugalctl.levers.cascade.search import search_front
 from frugalctl.levers.cascade.table import OutcomeTable
-from frugalctl.log.read import ReadOptions, read_log
-from frugalctl.log.stream import on_disk
+from frugalctl.replay.outcomes import OutcomeOptions, read_outcomes
 
 QUANTILES = 40
-FIGURES = ("quality", "cost_usd", "latency_ms", "confidence")
 
 
 def read_table(path: Path) -> OutcomeTable:
     """Every model's figures, as the log has them."""
-    with on_disk([str(path)]) as sources:
-        batches = list(read_log(sources, ReadOptions()))
-    rows = [outcomes for batch in batches for outcomes in batch.column("outcomes").to_pylist()]
-    models = tuple(dict.fromkeys(outcome["model"] for outcomes in rows for outcome in outcomes))
-    present = np.zeros((len(rows), len(models)), dtype=np.bool_)
-    figures = {name: np.full(present.shape, np.nan) for name in FIGURES}
-    for row, outcomes in enumerate(rows):
-        for outcome in outcomes:
-            cell = row, models.index(outcome["model"])
-            present[cell] = True
-            for name, values in figures.items():
-                values[cell] = np.nan if outcome[name] is None else outcome[name]
-    return make_table(models, present, figures)
-
-
-def make_table(
-    models: tuple[str, ...], present: np.ndarray, figures: dict[str, np.ndarray]
-) -> OutcomeTable:
-    """A table whose requests have no session, time, id or task."""
-    rows = len(present)
-    return OutcomeTable(
-        models=models,
-        present=present,
-        clusters=np.arange(rows),
-        time_us=np.zeros(rows, dtype=np.int64),
-        ids=(None,) * rows,
-        tasks=(None,) * rows,
-        **figures,
-    )
+    return read_outcomes([str(path)], OutcomeOptions(prices="log"))
 
 
 def generate_table(rows: int, models: int) -> OutcomeTable:
@@ -88,7 +59,15 @@ def generate_table(rows: int, models: int) -> OutcomeTable:
         "confidence": confidence,
     }
     names = tuple(f"model-{model}" for model in range(models))
-    return make_table(names, np.ones(shape, dtype=np.bool_), figures)
+    return OutcomeTable(
+        models=names,
+        present=np.ones(shape, dtype=np.bool_),
+        clusters=np.arange(rows),
+        time_us=np.zeros(rows, dtype=np.int64),
+        ids=(None,) * rows,
+        tasks=(None,) * rows,
+        **figures,
+    )
 
 
 def search_generated(rows: int, models: int) -> None:
@@ -133,12 +112,14 @@ def published_set(table: OutcomeTable, budgets: np.ndarray) -> tuple[list[float]
     return best, time.perf_counter() - start
 
 
-def timed_search(table: OutcomeTable, rounds: int, **options: int) -> tuple[Front, float]:
+def timed_search(
+    table: OutcomeTable, rounds: int, judges: Judges | None = None, **options: int
+) -> tuple[Front, float]:
     """The front, and the median of the seconds."""
     seconds: list[float] = []
     for _ in range(rounds):
         start = time.perf_counter()
-        front = search_front(table, **options)
+        front = search_front(table, judges, **options)
         seconds.append(time.perf_counter() - start)
     return front, statistics.median(seconds)
 
@@ -167,6 +148,9 @@ def measure_log(path: Path, count: int) -> None:
     search_front(table)
     front, seconds = timed_search(table, 7)
     deep, deep_seconds = timed_search(table, 1, depth=4)
+    routes = np.random.default_rng(0).normal(size=table.quality.shape)
+    judges = Judges(table.confidence, routes, router="generated")
+    routed, routed_seconds = timed_search(table, 3, judges)
     means = table.cost_usd.mean(axis=0)
     budgets = np.geomspace(means.min(), means.max(), count + 2)[1:-1]
     published, brute_seconds = published_set(table, budgets)
@@ -180,6 +164,8 @@ def measure_log(path: Path, count: int) -> None:
             ("depth 3, 64 bins, median of 7", f"{seconds:.3f} s", "limit 1 s"),
             ("  policies looked at", f"{front.searched:,}", ""),
             ("  members of the front", f"{len(front):,}", ""),
+            ("with generated routes, median of 3", f"{routed_seconds:.3f} s", ""),
+            ("  policies looked at", f"{routed.searched:,}", ""),
             ("depth 4, 64 bins, one run", f"{deep_seconds:.1f} s", ""),
             ("  policies looked at or bounded", f"{deep.searched:,}", ""),
             ("  members of the front", f"{len(deep):,}", ""),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugalctl.errors import UsageError
+from frugalctl.levers.cascade.judges import Judges, judge_by_log, score_steps
 from frugalctl.levers.cascade.policy import CascadePolicy, decide
+from frugalctl.levers.cascade.search_pareto import pareto
 from frugalctl.levers.cascade.table import Floats, Integers, Mask, OutcomeTable
 
 SLACK = 1e-12
@@ -23,39 +26,36 @@ class Front:
     They are sorted by cost, then falling quality, then latency. All figures are means over rows.
 
     Attributes:
-        models: names, that `orders` counts in.
-        orders: int64[p, depth], the models that a policy calls; -1 after its last.
-        thresholds: float64[p, depth - 1], NaN where a policy has none.
+        policies: p policies.
         cost_usd: float64[p].
         quality: float64[p].
         latency_ms: float64[p], NaN where the latency of a call is unknown; only if no policy's
             is, it counts in the choice of the front.
-        score: what the thresholds are compared with.
         searched: how many policies were looked at.
         rows: requests that they were looked at on.
         skipped: requests left out, because an outcome, its quality or its cost is unknown.
     """
 
-    models: tuple[str, ...]
-    orders: Integers
-    thresholds: Floats
+    policies: tuple[CascadePolicy, ...]
     cost_usd: Floats
     quality: Floats
     latency_ms: Floats
-    score: str
     searched: int
     rows: int
     skipped: int
 
     def __len__(self) -> int:
-        return len(self.cost_usd)
+        return len(self.policies)
 
-    def policy(self, at: int) -> CascadePolicy:
-        """The policy at an index."""
-        order: list[int] = self.orders[at].tolist()
-        models = tuple(self.models[model] for model in order if model >= 0)
-        thresholds: list[float] = self.thresholds[at, : len(models) - 1].tolist()
-        return CascadePolicy(models, tuple(thresholds), self.score)
+    def take(self, rows: Integers) -> Front:
+        """Some of the policies, in the order of `rows`."""
+        return replace(
+            self,
+            policies=tuple(self.policies[at] for at in rows.tolist()),
+            cost_usd=self.cost_usd[rows],
+            quality=self.quality[rows],
+            latency_ms=self.latency_ms[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +78,36 @@ class Evaluation:
 
 
 def evaluate(
-    table: OutcomeTable,
-    policy: CascadePolicy,
-    scores: Floats | None = None,
-    *,
-    score_ms: float = 0.0,
+    table: OutcomeTable, policy: CascadePolicy, judges: Judges | None = None
 ) -> Evaluation:
     """Follow a policy request by request; the one definition of what it costs.
 
     Args:
         table: what every model answered.
         policy: its models are looked up in the table's.
-        scores: float64[n, m], what the thresholds are compared with; the confidence if None.
-        score_ms: the time to score one answer, charged for each call but the last possible one.
+        judges: what the thresholds are compared with; the logged confidence if None.
 
     Raises:
-        UsageError: the table does not have a model of the policy.
+        UsageError: the table does not have a model of the policy, or the judges lack what the
+            policy needs.
     """
     unknown = [name for name in policy.models if name not in table.models]
     if unknown:
         raise UsageError(
             f"no outcome of model {unknown[0]!r}", hint=f"known: {', '.join(table.models)}"
         )
-    compared = table.confidence if scores is None else scores
     at = [table.models.index(name) for name in policy.models]
-    followed = decide(
-        policy, [table.present[:, model] for model in at], [compared[:, model] for model in at]
-    )
-    cost_usd, latency_ms = np.zeros(len(table)), np.zeros(len(table))
+    scores = score_steps(table, policy, judges or judge_by_log(table))
+    followed = decide(policy, [table.present[:, model] for model in at], scores)
+    scored = (*policy.asked, False)
+    cost_usd = np.zeros(len(table))
+    latency_ms = np.full(len(table), policy.route_ms)
     quality = np.full(len(table), np.nan)
     for step, model in enumerate(at):
         called = followed.called[step]
-        scored_ms = score_ms if step < len(policy.thresholds) else 0.0
-        cost_usd += np.where(called, table.cost_usd[:, model], 0.0)
-        latency_ms += np.where(called, table.latency_ms[:, model] + scored_ms, 0.0)
+        extra_usd, extra_ms = (policy.score_usd, policy.score_ms) if scored[step] else (0.0, 0.0)
+        cost_usd += np.where(called, table.cost_usd[:, model] + extra_usd, 0.0)
+        latency_ms += np.where(called, table.latency_ms[:, model] + extra_ms, 0.0)
         quality = np.where(followed.answer == step, table.quality[:, model], quality)
     for column in (cost_usd, latency_ms, quality):
         column[~followed.covered] = np.nan
@@ -119,20 +115,38 @@ def evaluate(
 
 
 def latency_p95_ms(
-    front: Front,
-    at: int,
-    table: OutcomeTable,
-    scores: Floats | None = None,
-    *,
-    score_ms: float = 0.0,
+    table: OutcomeTable, policy: CascadePolicy, judges: Judges | None = None
 ) -> float:
-    """The 95th percentile (as `numpy.percentile`) of a member's latency over complete rows.
+    """The 95th percentile (as `numpy.percentile`) of a policy's latency over complete rows.
 
     NaN if the latency of a call that it makes is unknown.
     """
-    complete = table.complete
-    found = evaluate(table, front.policy(at), scores, score_ms=score_ms)
-    return float(np.percentile(found.latency_ms[complete], 95))
+    found = evaluate(table, policy, judges)
+    return float(np.percentile(found.latency_ms[table.complete], 95))
+
+
+def merge_fronts(fronts: Sequence[Front]) -> Front:
+    """The policies of several sets over the same rows that none of the others beats.
+
+    Of policies with equal figures the earlier one stays.
+    """
+    cost_usd, quality, latency_ms = (
+        np.concatenate([getattr(front, name) for front in fronts])
+        for name in ("cost_usd", "quality", "latency_ms")
+    )
+    whole = Front(
+        policies=tuple(policy for front in fronts for policy in front.policies),
+        cost_usd=cost_usd,
+        quality=quality,
+        latency_ms=latency_ms,
+        searched=sum(front.searched for front in fronts),
+        rows=fronts[0].rows,
+        skipped=fronts[0].skipped,
+    )
+    timed = not np.isnan(latency_ms).any()
+    small = (cost_usd, -quality, latency_ms if timed else np.zeros(len(whole)))
+    ranks = [np.unique(column, return_inverse=True)[1] for column in small]
+    return whole.take(pareto(np.stack([*ranks, np.arange(len(whole))], axis=1)))
 
 
 def choose_by_budget(front: Front, usd: float) -> int:
@@ -174,29 +188,6 @@ def choose_by_willingness(front: Front, usd_per_quality: float) -> int:
     if not usd_per_quality > 0:
         raise UsageError("the willingness to pay has to be above 0 USD for a unit of quality")
     return int(np.argmax(front.quality - front.cost_usd / usd_per_quality))
-
-
-def choose_by_latency_p95(
-    front: Front,
-    limit_ms: float,
-    table: OutcomeTable,
-    scores: Floats | None = None,
-    *,
-    score_ms: float = 0.0,
-) -> int:
-    """The member of highest quality whose 95th percentile of latency is at most `limit_ms`.
-
-    The best of all policies under that limit is found on a front that was searched with it
-    (`search_front(..., latency_limit_ms=limit_ms)`): means alone may leave it out.
-
-    Raises:
-        UsageError: no member is within the limit, or the log lacks latencies.
-    """
-    for at in np.lexsort((front.cost_usd, -front.quality)).tolist():
-        found_ms = latency_p95_ms(front, at, table, scores, score_ms=score_ms)
-        if found_ms <= limit_ms * (1 + SLACK):
-            return at
-    raise no_policy_in_time(limit_ms)
 
 
 def no_policy_in_time(limit_ms: float) -> UsageError:

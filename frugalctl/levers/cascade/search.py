@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from frugalctl.errors import InputError, UsageError
 from frugalctl.levers.cascade.front import Front, no_policy_in_time
+from frugalctl.levers.cascade.judges import Judges, judge_by_log
+from frugalctl.levers.cascade.policy import CascadePolicy, Step
 from frugalctl.levers.cascade.search_blocks import Block, Numbers, policy_blocks
 from frugalctl.levers.cascade.search_deep import deep_blocks
 from frugalctl.levers.cascade.search_pareto import build_screen, pareto
 from frugalctl.levers.cascade.search_sums import Scaled, scale
-from frugalctl.levers.cascade.table import Floats, Integers, Mask, OutcomeTable
+from frugalctl.levers.cascade.table import Integers, Mask, OutcomeTable
 
 MOST_DEPTH = 4
 MOST_BINS = 1_000
@@ -32,13 +34,11 @@ BUFFER_POINTS = 1 << 15
 
 def search_front(
     table: OutcomeTable,
-    scores: Floats | None = None,
+    judges: Judges | None = None,
     *,
     depth: int = 3,
     bins: int = 64,
-    score_ms: float = 0.0,
     latency_limit_ms: float | None = None,
-    score: str = "confidence",
 ) -> Front:
     """The Pareto front of all cascades of a table's models over its complete rows.
 
@@ -48,34 +48,32 @@ def search_front(
 
     Args:
         table: what every model answered.
-        scores: float64[n, m], what an answer stands by; the table's confidence if None. NaN
-            never stands.
+        judges: what an answer stands by, and what judging takes; the table's confidence if
+            None. A score of NaN never stands.
         depth: the most models that a policy calls, 1 to 4; see `search_deep` for 4.
         bins: the most thresholds of a model, at equal ranks of its scores.
-        score_ms: the time to score one answer; a policy's last answer is not scored.
         latency_limit_ms: only policies of which the 95th percentile of latency is at most this:
             20 times the late rows are at most n - 1, so that the percentile holds however it is
             interpolated. Unknown latencies are late.
-        score: the name of the scores, for the policies.
 
     Raises:
         UsageError: depth or bins out of range, or no policy within the limit.
         InputError: no complete row.
     """
-    data, skipped = prepare(table, scores, depth, bins, score_ms, latency_limit_ms)
+    given = judges or judge_by_log(table)
+    data, skipped = prepare(table, given, depth, bins, latency_limit_ms)
     numbers = Numbers.of(data)
     kept = _search(data, numbers)
     if not len(kept):
         raise no_policy_in_time(latency_limit_ms or 0.0)
-    return _build_front(data, numbers, kept, score, skipped)
+    return _build_front(data, numbers, kept, given, skipped)
 
 
 def prepare(
     table: OutcomeTable,
-    scores: Floats | None,
+    judges: Judges,
     depth: int,
     bins: int,
-    score_ms: float,
     latency_limit_ms: float | None,
 ) -> tuple[Scaled, int]:
     """The complete rows, scaled, and how many others there are."""
@@ -85,19 +83,25 @@ def prepare(
         raise UsageError(f"{bins} thresholds for a model", hint=f"1 to {MOST_BINS}")
     if latency_limit_ms is not None and not latency_limit_ms > 0:
         raise UsageError(f"a latency limit of {latency_limit_ms:g} ms", hint="above 0")
-    compared = table.confidence if scores is None else scores
+    rows, kept = complete_rows(table, judges)
+    return scale(rows, kept, depth, bins, latency_limit_ms), len(table) - len(rows)
+
+
+def complete_rows(table: OutcomeTable, judges: Judges) -> tuple[OutcomeTable, Judges]:
+    """The requests of which every model's quality and cost are known.
+
+    Raises:
+        InputError: there is none.
+    """
     complete = np.flatnonzero(table.complete)
     if not len(complete):
         raise InputError(
             "no request has the quality and the cost of every model",
             hint="name fewer models, or log the outcomes of all of them",
         )
-    if len(complete) < len(table):
-        compared, rows = compared[complete], table.take(complete)
-    else:
-        rows = table
-    data = scale(rows, compared, depth, bins, score_ms, latency_limit_ms)
-    return data, len(table) - len(rows)
+    if len(complete) == len(table):
+        return table, judges
+    return table.take(complete), judges.take(complete)
 
 
 def _search(data: Scaled, numbers: Numbers) -> Integers:
@@ -159,25 +163,45 @@ class _Running:
         self._waiting = []
 
 
-def _build_front(data: Scaled, numbers: Numbers, kept: Integers, score: str, skipped: int) -> Front:
-    decoded = numbers.decode(data, kept[:, 3].tolist())
-    orders = np.full((len(kept), data.depth), -1, dtype=np.int64)
-    thresholds = np.full((len(kept), data.depth - 1), np.nan)
-    for row, (order, found) in enumerate(decoded):
-        orders[row, : len(order)] = order
-        thresholds[row, : len(found)] = found
+def _build_front(
+    data: Scaled, numbers: Numbers, kept: Integers, judges: Judges, skipped: int
+) -> Front:
     quality_shift, cost_shift, latency_shift = data.shifts
+    policies: list[CascadePolicy] = []
+    for order, thresholds in numbers.decode(data, kept[:, 3].tolist()):
+        names = tuple(data.models[data.model_of(step)] for step in order)
+        steps: tuple[Step, ...] = tuple(
+            "route" if data.routes(step) else "ask" for step in order[:-1]
+        )
+        policies.append(judged_policy(names, thresholds, steps, judges))
     return Front(
-        models=data.models,
-        orders=orders,
-        thresholds=thresholds,
+        policies=tuple(policies),
         cost_usd=_mean(kept[:, 0], cost_shift, len(data)),
         quality=_mean(-kept[:, 1], quality_shift, len(data)),
         latency_ms=np.where(kept[:, 4] < 0, np.nan, _mean(kept[:, 4], latency_shift, len(data))),
-        score=score,
         searched=numbers.total,
         rows=len(data),
         skipped=skipped,
+    )
+
+
+def judged_policy(
+    models: tuple[str, ...],
+    thresholds: tuple[float, ...],
+    steps: tuple[Step, ...],
+    judges: Judges,
+) -> CascadePolicy:
+    """A policy that names and pays for the judges that it asks, and no other."""
+    asks, routes = "ask" in steps, "route" in steps
+    return CascadePolicy(
+        models,
+        thresholds,
+        judges.score if asks else "confidence",
+        router=judges.router if routes else None,
+        steps=steps if routes else (),
+        score_ms=judges.score_ms if asks else 0.0,
+        score_usd=judges.score_usd if asks else 0.0,
+        route_ms=judges.route_ms if routes else 0.0,
     )
 
 

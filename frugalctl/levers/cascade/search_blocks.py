@@ -16,10 +16,10 @@ from frugalctl.levers.cascade.table import Integers
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Every policy's number: by order of models, then by thresholds.
+    """Every policy's number: by order of steps, then by thresholds.
 
     Attributes:
-        first: order of models -> the number of its first policy, rising.
+        first: order of steps -> the number of its first policy, rising.
         total: how many policies there are.
     """
 
@@ -36,16 +36,16 @@ class Numbers:
     def decode(
         self, data: Scaled, numbers: list[int]
     ) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
-        """Each policy's order of models, and its thresholds."""
+        """Each policy's order of steps, and its thresholds."""
         orders, starts = list(self.first), list(self.first.values())
         found: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
         for number in numbers:
             # an order without any policy starts where the next one does: the last is meant
             at = bisect_right(starts, number) - 1
             rest, thresholds = number - starts[at], list[float]()
-            for model in orders[at][-2::-1]:
-                rest, cell = divmod(rest, len(data.edges[model]))
-                thresholds.append(float(data.edges[model][cell]))
+            for step in orders[at][-2::-1]:
+                rest, cell = divmod(rest, len(data.edges[step]))
+                thresholds.append(float(data.edges[step][cell]))
             found.append((orders[at], tuple(reversed(thresholds))))
         return found
 
@@ -73,15 +73,18 @@ class Block:
 
 
 def policy_blocks(data: Scaled, numbers: Numbers) -> Iterator[Block]:
-    """The sums of every policy of up to three calls, none left out."""
+    """The sums of every policy of up to three models, none left out."""
     yield _singles(data, numbers)
     if data.depth == 1:
         return
-    for pair in combinations(range(len(data.models)), 2):
-        sums = below(data, pair)
+    for steps in combinations(data.steps, 2):
+        if data.model_of(steps[0]) == data.model_of(steps[1]):
+            continue
+        sums = below(data, steps)
         for at in (0, 1):
-            found = Pair.of(data, pair, sums, at)
-            yield _two_calls(data, numbers, found)
+            found = Pair.of(data, steps, sums, at)
+            if not data.routes(found.second):
+                yield _two_calls(data, numbers, found)
             if data.depth > 2:
                 yield _three_calls(data, numbers, found)
 
@@ -103,12 +106,13 @@ def _singles(data: Scaled, numbers: Numbers) -> Block:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What models add on the rows that an ordered pair of models passes on.
+    """What models add on the rows that an ordered pair of steps passes on.
 
     Attributes:
-        first: the model that is called first.
+        first: the step that is tried first.
         second: the other.
-        first_late: the column of `late` that holds the first model's own flag.
+        late: the columns of `late`: if the first answers, if the second does and is the last,
+            if it does and is scored, and that of model 0 after both.
         every: int64[w], over all rows.
         past: int64[w, k], over the rows below each threshold of the first.
         both: int64[w, k, l], over the rows below each threshold of both.
@@ -116,60 +120,85 @@ class Pair:
 
     first: int
     second: int
-    first_late: int
+    late: tuple[int, int, int, int]
     every: Integers
     past: Integers
     both: Integers
 
     @staticmethod
-    def of(data: Scaled, pair: tuple[int, int], sums: Integers, at: int) -> Pair:
-        """The pair as `below` sums it, called from its model `at`."""
+    def of(data: Scaled, steps: tuple[int, int], sums: Integers, at: int) -> Pair:
+        """The pair as `below` sums it, called from its step `at`."""
         view = sums.transpose(0, 2, 1) if at else sums
-        first_late = data.weights.shape[1] + at
+        start, other = data.weights.shape[1], 1 - at
+        late = (start + at, start + 2 + other, start + 4 + other, start + 6)
         both = view[:, :-1, :-1]
-        return Pair(pair[at], pair[1 - at], first_late, view[:, -1, -1], view[:, :-1, -1], both)
+        return Pair(steps[at], steps[other], late, view[:, -1, -1], view[:, :-1, -1], both)
 
 
 def _two_calls(data: Scaled, numbers: Numbers, pair: Pair) -> Block:
-    """The cascades (first, second)."""
+    """The policies (first, second), the second answering last."""
     kinds, every, past = data.kinds, pair.every, pair.past
-    quality, cost = kinds["quality"].start, kinds["cost"].start
-    latency, unknown = kinds["latency"].start, kinds["unknown"].start
-    a, b = pair.first, pair.second
+    a, b = data.model_of(pair.first), data.model_of(pair.second)
+    routed = data.routes(pair.first)
     none = np.zeros_like(past[0])
+
+    def total(kind: str, charge: int) -> Integers:
+        """What the calls add up to: a route that passes on makes none."""
+        first, second = kinds[kind].start + a, kinds[kind].start + b
+        if routed:
+            return every[first] - past[first] + past[second]
+        return every[first] + charge * len(data) + past[second]
+
+    quality = kinds["quality"].start
     late = none
     if data.limit_ms is not None:
-        own, after = pair.first_late, data.weights.shape[1] + 2
-        late = every[own] + past[after] - past[own]
+        own, last = pair.late[:2]
+        late = every[own] - past[own] + past[last]
+    routing = data.route_ms * len(data) if routed else 0
     sums = (
-        every[cost + a] + past[cost + b],
+        total("cost", data.score_usd),
         past[quality + a] - past[quality + b] - every[quality + a],
-        every[latency + a] + past[latency + b] + data.score_ms * len(data),
-        none if data.timed else every[unknown + a] + past[unknown + b],
+        total("latency", data.score_ms) + routing,
+        none if data.timed else total("unknown", 0),
         late,
     )
-    return Block(np.array([numbers.first[a, b]]), *(array[None] for array in sums))
+    number = numbers.first[pair.first, b]
+    return Block(np.array([number]), *(array[None] for array in sums))
 
 
 def _three_calls(data: Scaled, numbers: Numbers, pair: Pair) -> Block:
-    """The cascades (first, second, c) for every other model c."""
+    """The policies (first, second, c) for every model c that makes sense."""
     kinds, every, past, both = data.kinds, pair.every, pair.past[:, :, None], pair.both
-    quality, cost = kinds["quality"].start, kinds["cost"].start
-    latency, unknown = kinds["latency"].start, kinds["unknown"].start
-    a, b = pair.first, pair.second
-    last = np.array([c for c in range(len(data.models)) if c not in (a, b)], dtype=np.int64)
+    a, b = data.model_of(pair.first), data.model_of(pair.second)
+    steps = (pair.first, pair.second)
+    models = range(len(data.models))
+    last = np.array([c for c in models if data.makes_sense((*steps, c))], dtype=np.int64)
     none = np.zeros((len(last), *both.shape[1:]), dtype=np.int64)
+
+    def total(kind: str, charge: int) -> Integers:
+        first, second, third = (kinds[kind].start + model for model in (a, b, last))
+        if data.routes(pair.first):
+            found = every[first] - past[first]
+        else:
+            found = every[first] + charge * len(data)
+        if data.routes(pair.second):
+            found = found + past[second] - both[second]
+        else:
+            found = found + past[second] + charge * past[data.one]
+        return found + both[third]
+
+    quality = kinds["quality"].start
     late = none
     if data.limit_ms is not None:
-        own, scored = pair.first_late, data.weights.shape[1] + 3
-        late = every[own] + past[scored] - past[own] + both[scored + 1 + last] - both[scored]
-    passed = every[quality + a] + past[quality + b] - past[quality + a] - both[quality + b]
-    scoring = data.score_ms * (len(data) + past[data.one])
+        own, _, middle, after = pair.late
+        late = every[own] - past[own] + past[middle] - both[middle] + both[after + last]
+    answered = every[quality + a] - past[quality + a] + past[quality + b] - both[quality + b]
+    routing = data.route_ms * len(data) if any(map(data.routes, steps)) else 0
     return Block(
-        np.array([numbers.first[a, b, c] for c in last.tolist()], dtype=np.int64),
-        every[cost + a] + past[cost + b] + both[cost + last],
-        -passed - both[quality + last],
-        every[latency + a] + past[latency + b] + scoring + both[latency + last],
-        none if data.timed else every[unknown + a] + past[unknown + b] + both[unknown + last],
+        np.array([numbers.first[*steps, c] for c in last.tolist()], dtype=np.int64),
+        np.broadcast_to(total("cost", data.score_usd), none.shape),
+        -answered - both[quality + last],
+        np.broadcast_to(total("latency", data.score_ms) + routing, none.shape),
+        none if data.timed else total("unknown", 0),
         late,
     )

@@ -80,16 +80,20 @@ def _bound(
     answered = every[quality + a] + past[quality + b] - past[quality + a] - both[quality + b]
     late = np.zeros_like(both[0])
     if data.limit_ms is not None:
-        own, scored = data.weights.shape[1] + int(swapped), data.weights.shape[1] + 3
-        after = scored + 1 + len(data.models) + c
-        late = every[own] + past[scored] - past[own] + both[after] - both[scored]
-    scoring = data.score_ms * (len(data) + past[data.one] + both[data.one])
+        start = data.weights.shape[1]
+        own, middle = start + int(swapped), start + 5 - int(swapped)
+        after = start + 6 + len(data.models) + c
+        late = every[own] + past[middle] - past[own] + both[after] - both[middle]
+    scored = len(data) + past[data.one] + both[data.one]
     shape = (len(last), *both.shape[1:])
     sums = (
-        np.broadcast_to(every[cost + a] + past[cost + b] + both[cost + c], shape),
+        np.broadcast_to(
+            every[cost + a] + past[cost + b] + both[cost + c] + data.score_usd * scored, shape
+        ),
         -answered - both[best],
         np.broadcast_to(
-            every[latency + a] + past[latency + b] + both[latency + c] + scoring, shape
+            every[latency + a] + past[latency + b] + both[latency + c] + data.score_ms * scored,
+            shape,
         ),
         np.zeros(shape, dtype=np.int64)
         if data.timed
@@ -113,8 +117,9 @@ def _four_calls(
     best, at = bounds.best, (of_last, i, j)
     late = np.zeros((len(d), third), dtype=np.int64)
     if data.limit_ms is not None:
-        scored = data.weights.shape[1] + 4
-        added = sums[scored + 1 + d, i, j, :third] - sums[scored, i, j, :third]
+        # when all three are asked, it does not matter which of them answers: all were called
+        start, scored = data.weights.shape[1] + 9, data.weights.shape[1] + 6
+        added = sums[start + d, i, j, :third] - sums[scored, i, j, :third]
         late = best.late[at][:, None] + added
     gained = sums[quality + d, i, j, :third] - sums[quality + c, i, j, :third]
     return Block(

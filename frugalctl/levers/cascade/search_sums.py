@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalctl.levers.cascade.judges import Judges
 from frugalctl.levers.cascade.table import Floats, Integers, OutcomeTable
+
+ROUTED_DEPTH = 3
+"""Policies that try more models than this only ask."""
 
 CHUNK_ROWS = 1 << 17
 """Rows that are sorted at a time: their weights stay near the processor."""
@@ -26,16 +30,21 @@ Small = NDArray[np.uint16]
 class Scaled:
     """n rows and m models (sorted by name) as whole numbers.
 
+    A step of a policy is a number: below m it asks that model, from m on it routes to the model
+    that is m less.
+
     Attributes:
         models: m names.
-        depth: the most models that a policy calls.
-        edges: for each model its k thresholds, rising, all of them scores that occur.
-        bins: uint16[m, n], how many of the model's edges a score reaches; 0 for NaN.
+        depth: the most models that a policy tries.
+        edges: for each step its k thresholds, rising, all of them scores that occur.
+        bins: uint16[steps, n], how many of the step's edges a score reaches; 0 for NaN.
         weights: int64[n, w]: m of quality, m of cost, m of latency (0 where unknown), a one, and
             unless `timed` m flags of unknown latency.
         shifts: quality, cost and latency are weights / 2^shift.
         timed: whether every latency is known.
+        score_usd: what scoring an answer costs, scaled as the costs.
         score_ms: the time to score an answer, scaled as the latencies.
+        route_ms: the time to score a question, likewise.
         limit_ms: scaled likewise; a row that takes longer is late. None without a limit.
     """
 
@@ -46,11 +55,18 @@ class Scaled:
     weights: Integers
     shifts: tuple[int, int, int]
     timed: bool
+    score_usd: int
     score_ms: int
+    route_ms: int
     limit_ms: int | None
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    @property
+    def steps(self) -> range:
+        """The numbers of all steps but a last one."""
+        return range(len(self.edges))
 
     @property
     def kinds(self) -> dict[str, slice]:
@@ -65,45 +81,74 @@ class Scaled:
         """The column of `weights` that counts rows."""
         return 3 * len(self.models)
 
+    def routes(self, step: int) -> bool:
+        """Whether a step routes."""
+        return step >= len(self.models)
+
+    def model_of(self, step: int) -> int:
+        """The model that a step asks or routes to."""
+        return step % len(self.models)
+
     def orders(self) -> list[tuple[int, ...]]:
-        """Every order of models up to the depth: fewer models first, then by names."""
-        numbers = range(len(self.models))
-        return [
-            order for calls in range(1, self.depth + 1) for order in permutations(numbers, calls)
-        ]
+        """Every order of steps up to the depth, the model that answers last at its end.
+
+        Fewer models come first, then by the steps' numbers. There are no routes beyond
+        `ROUTED_DEPTH`.
+        """
+        models = range(len(self.models))
+        found: list[tuple[int, ...]] = [(model,) for model in models]
+        for calls in range(2, self.depth + 1):
+            steps = self.steps if calls <= ROUTED_DEPTH else models
+            found += [
+                (*first, last)
+                for first in permutations(steps, calls - 1)
+                for last in models
+                if self.makes_sense((*first, last))
+            ]
+        return found
+
+    def makes_sense(self, order: tuple[int, ...]) -> bool:
+        """Whether no model is asked twice, or routed to after it was asked, or for nothing."""
+        *first, last = order
+        asked = [step for step in first if not self.routes(step)]
+        if last in asked or (first and self.model_of(first[-1]) == last):
+            return False
+        routed = {self.model_of(step) for step in first if self.routes(step)}
+        return routed.isdisjoint(asked)
 
     def shape(self, order: tuple[int, ...]) -> tuple[int, ...]:
-        """How many thresholds each call but the last can have."""
-        return tuple(len(self.edges[model]) for model in order[:-1])
+        """How many thresholds each step but the last can have."""
+        return tuple(len(self.edges[step]) for step in order[:-1])
 
 
 def scale(
-    table: OutcomeTable,
-    scores: Floats,
-    depth: int,
-    bins: int,
-    score_ms: float,
-    limit_ms: float | None,
+    table: OutcomeTable, judges: Judges, depth: int, bins: int, limit_ms: float | None
 ) -> Scaled:
     """Bin the scores and scale the figures of complete rows."""
     by_name = sorted(range(len(table.models)), key=lambda model: table.models[model])
-    found = [bin_scores(scores[:, model], bins) for model in by_name]
+    judged = [judges.scores] if judges.routes is None else [judges.scores, judges.routes]
+    found = [bin_scores(scores[:, model], bins) for scores in judged for model in by_name]
+    routed = judges.routes is not None
+    depth = min(depth, len(table.models) + routed)
     quality, quality_shift = _whole(table.quality[:, by_name], depth)
-    cost, cost_shift = _whole(table.cost_usd[:, by_name], depth)
+    cost, cost_shift = _whole(table.cost_usd[:, by_name], depth, extra=judges.score_usd)
     latency_ms = table.latency_ms[:, by_name]
     unknown = np.isnan(latency_ms)
     timed = not unknown.any()
-    latency, latency_shift = _whole(np.where(unknown, 0.0, latency_ms), depth, extra=score_ms)
+    extra_ms = judges.score_ms + judges.route_ms
+    latency, latency_shift = _whole(np.where(unknown, 0.0, latency_ms), depth, extra=extra_ms)
     columns = [quality, cost, latency, np.ones((len(table), 1), dtype=np.int64)]
     return Scaled(
         models=tuple(table.models[model] for model in by_name),
-        depth=min(depth, len(table.models)),
+        depth=depth,
         edges=tuple(edges for edges, _ in found),
         bins=np.stack([bins for _, bins in found]),
         weights=np.concatenate(columns if timed else [*columns, unknown], axis=1, dtype=np.int64),
         shifts=(quality_shift, cost_shift, latency_shift),
         timed=timed,
-        score_ms=round(math.ldexp(score_ms, latency_shift)),
+        score_usd=round(math.ldexp(judges.score_usd, cost_shift)),
+        score_ms=round(math.ldexp(judges.score_ms, latency_shift)),
+        route_ms=round(math.ldexp(judges.route_ms, latency_shift)),
         limit_ms=None if limit_ms is None else _scaled_limit(limit_ms, latency_shift),
     )
 
@@ -135,32 +180,32 @@ def _whole(values: Floats, depth: int, extra: float = 0.0) -> tuple[Integers, in
     return np.rint(np.ldexp(values, shift)).astype(np.int64), shift
 
 
-def below(data: Scaled, models: tuple[int, ...], extra: Integers | None = None) -> Integers:
-    """Sums over the rows below a threshold of each of two or three models.
+def below(data: Scaled, steps: tuple[int, ...], extra: Integers | None = None) -> Integers:
+    """Sums over the rows below a threshold of each of two or three steps.
 
     Args:
         data: the rows.
-        models: the two or three.
+        steps: the two or three.
         extra: int64[n, e], more weights.
 
     Returns:
         int64[w + late + e, k1 + 1, k2 + 1, ...]: at (i, j, ...) the sum of each weight over the
-        rows that reach neither edge i of the first model nor edge j of the second and so on; the
+        rows that reach neither edge i of the first step nor edge j of the second and so on; the
         last index of an axis leaves no row out. The columns of `late` are there with a limit.
     """
-    shape = tuple(len(data.edges[model]) + 1 for model in models)
+    shape = tuple(len(data.edges[step]) + 1 for step in steps)
     width = data.weights.shape[1] + (0 if extra is None else extra.shape[1])
-    width += 0 if data.limit_ms is None else late_width(data, models)
+    width += 0 if data.limit_ms is None else late_width(data, steps)
     total = np.zeros((math.prod(shape), width), dtype=np.int64)
     for start in range(0, len(data), CHUNK_ROWS):
         rows = slice(start, start + CHUNK_ROWS)
         parts = [data.weights[rows]]
         if data.limit_ms is not None:
-            parts.append(late(data, models, rows))
+            parts.append(late(data, steps, rows))
         if extra is not None:
             parts.append(extra[rows])
         weights = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        cell = np.ravel_multi_index(tuple(data.bins[model, rows] for model in models), shape)
+        cell = np.ravel_multi_index(tuple(data.bins[step, rows] for step in steps), shape)
         _add_by_cell(total, cell.astype(np.min_scalar_type(len(total))), weights)
     found = np.ascontiguousarray(total.T).reshape(-1, *shape)
     for axis in range(1, found.ndim):
@@ -176,35 +221,49 @@ def _add_by_cell(total: Integers, cell: NDArray[Any], weights: Integers) -> None
     total[cell[first]] += np.add.reduceat(weights[order], first, axis=0)
 
 
-def late_width(data: Scaled, models: tuple[int, ...]) -> int:
+def late_width(data: Scaled, steps: tuple[int, ...]) -> int:
     """How many columns `late` has."""
-    return len(models) + 2 + 2 * len(data.models)
+    return 3 * len(steps) + 2 * len(data.models)
 
 
-def late(data: Scaled, models: tuple[int, ...], rows: slice) -> Integers:
-    """Which rows are later than the limit, or of unknown latency, after calls of some models.
+def late(data: Scaled, steps: tuple[int, ...], rows: slice) -> Integers:
+    """Which rows are later than the limit, or of unknown latency, in policies with some steps.
 
     Returns:
-        int64[rows, late] of 0 and 1: after each of the models alone, scored; after all of them,
-        the last not scored; after all of them, scored; then for each model of the table after
-        all of these and that one, not scored; and the same, scored.
+        int64[rows, late] of 0 and 1: for each of the steps, if it answers first; if it answers
+        last, not scored, after the others passed; if it answers after the others passed; then
+        for each model of the table, if it answers last after all of the steps; and the same,
+        if its answer is scored.
     """
     assert data.limit_ms is not None
     part = data.weights[rows]
     latency = part[:, data.kinds["latency"]]
     unknown = part[:, data.kinds["unknown"]] if not data.timed else np.zeros_like(latency)
-    at = list(models)
-    known = latency[:, at].sum(axis=1, keepdims=True) + len(at) * data.score_ms
-    hidden = unknown[:, at].any(axis=1, keepdims=True)
-    further = hidden | (unknown > 0)
+    at = [data.model_of(step) for step in steps]
+    routes = np.array([data.routes(step) for step in steps])
+    routing = data.route_ms * int(routes.any())
+    score_ms = np.where(routes, 0, data.score_ms)
+    own, hidden = latency[:, at] + routing, unknown[:, at] > 0
+    # a step that routes and passes takes nothing
+    passing = np.where(routes, 0, latency[:, at] + score_ms)
+    passed, lost = passing.sum(axis=1, keepdims=True), hidden & ~routes
+    others, others_lost = own + passed - passing, hidden | _any_other(lost)
+    further = latency + passed + routing
+    further_lost = (unknown > 0) | lost.any(axis=1, keepdims=True)
+    limit = data.limit_ms
     return np.concatenate(
         [
-            (latency[:, at] + data.score_ms > data.limit_ms) | (unknown[:, at] > 0),
-            (known - data.score_ms > data.limit_ms) | hidden,
-            (known > data.limit_ms) | hidden,
-            (known + latency > data.limit_ms) | further,
-            (known + latency + data.score_ms > data.limit_ms) | further,
+            (own + score_ms > limit) | hidden,
+            (others > limit) | others_lost,
+            (others + score_ms > limit) | others_lost,
+            (further > limit) | further_lost,
+            (further + data.score_ms > limit) | further_lost,
         ],
         axis=1,
         dtype=np.int64,
     )
+
+
+def _any_other(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """For each column, whether any other one is set."""
+    return (flags.sum(axis=1, keepdims=True) - flags) > 0

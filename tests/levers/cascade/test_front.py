@@ -1,8 +1,9 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from cascade_tables import follow, make_table, tables
+from cascade_tables import all_policies, judged_tables, make_table, rows_of, tables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,12 +11,11 @@ from frugalctl.errors import UsageError
 from frugalctl.levers.cascade import CascadePolicy
 from frugalctl.levers.cascade.front import (
     choose_by_budget,
-    choose_by_latency_p95,
     choose_by_willingness,
     choose_cheapest_within,
     evaluate,
     hull,
-    latency_p95_ms,
+    merge_fronts,
     mix_by_budget,
 )
 from frugalctl.levers.cascade.search import search_front
@@ -26,14 +26,22 @@ points = st.lists(
 )
 
 
-@given(tables(), st.data(), st.sampled_from((0.0, 0.25)))
-def test_evaluate_equals_a_loop_over_rows(table, data, score_ms):
-    order = data.draw(st.permutations(range(len(table.models))))
-    order = order[: data.draw(st.integers(1, len(order)))]
-    thresholds = tuple(data.draw(st.sampled_from((-1.0, 0.0, 0.5))) for _ in order[1:])
-    names = tuple(table.models[model] for model in order)
-    found = evaluate(table, CascadePolicy(names, thresholds), score_ms=score_ms)
-    expected = [follow(table, order, thresholds, row, score_ms) for row in range(len(table))]
+@given(judged_tables(), st.data())
+def test_evaluate_equals_a_loop_over_rows(case, data):
+    table, judges = case
+    steps, thresholds = data.draw(st.sampled_from(list(all_policies(table, judges, 3))))
+    asks, routes = (any(kind == what for _, kind in steps[:-1]) for what in ("ask", "route"))
+    policy = CascadePolicy(
+        tuple(table.models[model] for model, _ in steps),
+        thresholds,
+        router="r.npz" if routes else None,
+        steps=tuple(kind for _, kind in steps[:-1]),
+        score_ms=judges.score_ms if asks else 0.0,
+        score_usd=judges.score_usd if asks else 0.0,
+        route_ms=judges.route_ms if routes else 0.0,
+    )
+    found = evaluate(table, policy, judges)
+    expected = rows_of(table, judges, steps, thresholds)
     columns = np.stack([found.cost_usd, found.quality, found.latency_ms], axis=1)
     np.testing.assert_array_equal(columns, np.array(expected))
     assert found.covered.all()
@@ -90,21 +98,15 @@ def test_choices_equal_brute_force_on_the_front(table, budget, quality, wtp):
     assert value[found] == value.max()
 
 
-@given(tables(timed=True), st.sampled_from((0.125, 0.5, 1.0, 1.75)))
-def test_choice_by_latency_equals_brute_force(table, limit_ms):
-    front = search_front(table)
-    in_time = [i for i in range(len(front)) if latency_p95_ms(front, i, table) <= limit_ms]
-    if not in_time:
-        with pytest.raises(UsageError, match="no policy answers 95 %"):
-            choose_by_latency_p95(front, limit_ms, table)
-        return
-    found = choose_by_latency_p95(front, limit_ms, table)
-    assert found in in_time
-    best = max(front.quality[i] for i in in_time)
-    assert front.quality[found] == best
-    assert front.cost_usd[found] == min(
-        front.cost_usd[i] for i in in_time if front.quality[i] == best
-    )
+@given(judged_tables(most_rows=5), st.booleans())
+def test_merged_fronts_equal_one_search_over_all(case, halved):
+    table, judges = case
+    asked = search_front(table, replace(judges, routes=None, router=None))
+    both = search_front(table, judges)
+    merged = merge_fronts([both, asked] if halved else [asked, both])
+    for name in ("cost_usd", "quality", "latency_ms"):
+        np.testing.assert_array_equal(getattr(merged, name), getattr(both, name))
+    assert merged.searched == asked.searched + both.searched
 
 
 def test_a_budget_met_exactly_does_not_fail_by_rounding():

@@ -2,12 +2,21 @@ import math
 
 import numpy as np
 import pytest
-from cascade_tables import all_policies, draw_table, make_table, rows_of, tables
+from cascade_tables import (
+    all_policies,
+    draw_table,
+    judge,
+    judged_tables,
+    make_table,
+    rows_of,
+    tables,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from frugalctl.errors import InputError, UsageError
 from frugalctl.levers.cascade.front import evaluate, latency_p95_ms
+from frugalctl.levers.cascade.judges import Judges
 from frugalctl.levers.cascade.search import prepare, search_front
 from frugalctl.levers.cascade.search_blocks import Numbers, policy_blocks
 from frugalctl.levers.cascade.search_deep import deep_blocks
@@ -18,17 +27,17 @@ NAN = math.nan
 LIMITS = st.one_of(st.none(), st.sampled_from((0.125, 0.5, 1.0, 1.75, 2.5)))
 
 
-def sums_of(table, order, thresholds, score_ms, limit_ms):
+def sums_of(table, judges, steps, thresholds, limit_ms):
     """Mean cost, quality and latency, and the late rows, of one policy."""
-    rows = rows_of(table, order, thresholds, score_ms)
+    rows = rows_of(table, judges, steps, thresholds)
     cost, quality, latency = (sum(row[at] for row in rows) / len(rows) for at in range(3))
     late = 0 if limit_ms is None else sum(not row[2] <= limit_ms for row in rows)
     return cost, quality, latency, late
 
 
-def enumerate_sums(table, depth, score_ms, limit_ms):
+def enumerate_sums(table, judges, depth, limit_ms):
     """Every policy that the search looks at, with its sums, in the order of its numbers."""
-    data, _ = prepare(table, None, depth, 64, score_ms, limit_ms)
+    data, _ = prepare(table, judges, depth, 64, limit_ms)
     numbers = Numbers.of(data)
     blocks = list(policy_blocks(data, numbers))
     if data.depth > 3:
@@ -43,29 +52,33 @@ def enumerate_sums(table, depth, score_ms, limit_ms):
     assert sorted(found) == list(range(numbers.total))
     for number, (cost, loss, latency, unknown, late) in sorted(found.items()):
         [(order, thresholds)] = numbers.decode(data, [number])
-        models = tuple(data.models[model] for model in order)
+        models = tuple(data.models[data.model_of(step)] for step in order)
+        kinds = tuple("route" if data.routes(step) else "ask" for step in order)
         quality_shift, cost_shift, latency_shift = data.shifts
         means = (
             math.ldexp(cost, -cost_shift) / len(data),
             math.ldexp(-loss, -quality_shift) / len(data),
             NAN if unknown else math.ldexp(latency, -latency_shift) / len(data),
         )
-        yield models, thresholds, (*known(means), late if limit_ms is not None else 0)
+        yield models, kinds, thresholds, (*known(means), late if limit_ms is not None else 0)
 
 
 def known(numbers):
     return tuple(None if math.isnan(number) else number for number in numbers)
 
 
-def plain_front(table, depth, score_ms, limit_ms):
+def name_steps(table, steps):
+    return tuple(table.models[model] for model, _ in steps), tuple(kind for _, kind in steps)
+
+
+def plain_front(table, judges, depth, limit_ms):
     """Every policy against every other."""
     found = []
     timed = not np.isnan(table.latency_ms).any()
-    for order, thresholds in all_policies(table, depth):
-        *means, late = sums_of(table, order, thresholds, score_ms, limit_ms)
+    for steps, thresholds in all_policies(table, judges, depth):
+        *means, late = sums_of(table, judges, steps, thresholds, limit_ms)
         if limit_ms is None or 20 * late <= len(table) - 1:
-            names = tuple(table.models[model] for model in order)
-            found.append((names, thresholds, known(means)))
+            found.append((name_steps(table, steps), thresholds, known(means)))
 
     def small(means):
         return (means[0], -means[1], means[2] if timed else 0.0)
@@ -86,46 +99,55 @@ def plain_front(table, depth, score_ms, limit_ms):
 
 def members(front):
     return [
-        (policy.models, policy.thresholds, known(means))
-        for at in range(len(front))
-        for policy in [front.policy(at)]
+        ((policy.models, (*policy.kinds, "ask")), policy.thresholds, known(means))
+        for at, policy in enumerate(front.policies)
         for means in [(front.cost_usd[at], front.quality[at], front.latency_ms[at])]
     ]
 
 
-def check_sums(table, depth, score_ms, limit_ms):
-    found = list(enumerate_sums(table, depth, score_ms, limit_ms))
+def check_sums(table, judges, depth, limit_ms):
+    found = list(enumerate_sums(table, judges, depth, limit_ms))
     expected = [
         (
-            tuple(table.models[model] for model in order),
+            *name_steps(table, steps),
             thresholds,
-            known(sums_of(table, order, thresholds, score_ms, limit_ms)),
+            known(sums_of(table, judges, steps, thresholds, limit_ms)),
         )
-        for order, thresholds in all_policies(table, min(depth, len(table.models)))
+        for steps, thresholds in all_policies(table, judges, depth)
     ]
     assert found == expected
 
 
-def check_front(table, depth, score_ms, limit_ms):
-    expected = plain_front(table, depth, score_ms, limit_ms)
+def check_front(table, judges, depth, limit_ms):
+    expected = plain_front(table, judges, depth, limit_ms)
     if not expected:
         with pytest.raises(UsageError, match="no policy answers 95 %"):
-            search_front(table, depth=depth, score_ms=score_ms, latency_limit_ms=limit_ms)
+            search_front(table, judges, depth=depth, latency_limit_ms=limit_ms)
         return
-    front = search_front(table, depth=depth, score_ms=score_ms, latency_limit_ms=limit_ms)
+    front = search_front(table, judges, depth=depth, latency_limit_ms=limit_ms)
     assert members(front) == expected
     assert front.rows == len(table)
-    assert front.searched == sum(1 for _ in all_policies(table, min(depth, len(table.models))))
+    assert front.searched == sum(1 for _ in all_policies(table, judges, depth))
 
 
 @given(tables(), st.integers(1, 4), st.sampled_from((0.0, 0.25)), LIMITS)
-def test_sums_of_every_policy_equal_a_loop_over_rows(table, depth, score_ms, limit_ms):
-    check_sums(table, depth, score_ms, limit_ms)
+def test_sums_of_every_policy_equal_a_loop_over_rows(table, depth, charge, limit_ms):
+    check_sums(table, judge(table, score_ms=charge, score_usd=charge / 2), depth, limit_ms)
+
+
+@given(judged_tables(), st.integers(1, 3), LIMITS)
+def test_sums_with_routes_equal_a_loop_over_rows(case, depth, limit_ms):
+    check_sums(*case, depth, limit_ms)
 
 
 @given(tables(), st.integers(1, 4), st.sampled_from((0.0, 0.25)), LIMITS)
 def test_front_equals_every_policy_against_every_other(table, depth, score_ms, limit_ms):
-    check_front(table, depth, score_ms, limit_ms)
+    check_front(table, judge(table, score_ms=score_ms), depth, limit_ms)
+
+
+@given(judged_tables(), st.integers(1, 3), LIMITS)
+def test_front_with_routes_equals_every_policy_against_every_other(case, depth, limit_ms):
+    check_front(*case, depth, limit_ms)
 
 
 # so that thousands of policies differ, which small examples seldom do
@@ -133,23 +155,33 @@ def test_front_equals_every_policy_against_every_other(table, depth, score_ms, l
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_sums_and_front_of_four_models(seed, limit_ms):
     table = draw_table(seed)
-    check_sums(table, 4, 0.25, limit_ms)
-    check_front(table, 4, 0.25, limit_ms)
+    judges = judge(table, score_ms=0.25, score_usd=0.125)
+    check_sums(table, judges, 4, limit_ms)
+    check_front(table, judges, 4, limit_ms)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.sampled_from((0.0, 3.7)))
-def test_front_predicts_what_evaluate_finds(seed, bins, score_ms):
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.sampled_from((0.0, 3.7)), st.booleans())
+def test_front_predicts_what_evaluate_finds(seed, bins, charge, routed):
     draw = np.random.default_rng(seed)
-    shape = (60, 4)
+    shape = (60, 3 if routed else 4)
     table = make_table(
         draw.integers(0, 4, shape) / 3,
         draw.lognormal(-8, 2, shape),
         draw.lognormal(6, 1, shape),
         np.where(draw.random(shape) < 0.1, NAN, draw.normal(size=shape)),
     )
-    front = search_front(table, bins=bins, score_ms=score_ms)
-    for at in range(len(front)):
-        found = evaluate(table, front.policy(at), score_ms=score_ms)
+    routes = draw.normal(size=shape) if routed else None
+    judges = Judges(
+        table.confidence,
+        routes,
+        router="r.npz",
+        score_ms=charge,
+        score_usd=charge / 1e4,
+        route_ms=charge / 2,
+    )
+    front = search_front(table, judges, bins=bins)
+    for at, policy in enumerate(front.policies):
+        found = evaluate(table, policy, judges)
         assert found.cost_usd.mean() == pytest.approx(front.cost_usd[at], rel=1e-13)
         assert found.quality.mean() == pytest.approx(front.quality[at], rel=1e-13)
         assert found.latency_ms.mean() == pytest.approx(front.latency_ms[at], rel=1e-13)
@@ -161,7 +193,7 @@ def test_latency_limit_holds_for_the_percentile_of_every_member(table, limit_ms)
         front = search_front(table, latency_limit_ms=limit_ms)
     except UsageError:
         return
-    assert all(latency_p95_ms(front, at, table) <= limit_ms for at in range(len(front)))
+    assert all(latency_p95_ms(table, policy) <= limit_ms for policy in front.policies)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=1, max_size=200))
@@ -230,13 +262,13 @@ def test_bins_count_the_edges_that_a_score_reaches(scores, bins):
 def test_names_decide_between_models_that_answer_alike():
     same = [[1.0, 1.0, 1.0]] * 4
     front = search_front(make_table(same, same, same, same, models=("z", "y", "x")))
-    assert members(front) == [(("x",), (), (1.0, 1.0, 1.0))]
+    assert members(front) == [((("x",), ("ask",)), (), (1.0, 1.0, 1.0))]
 
 
 def test_scores_that_are_all_null_leave_single_models():
     table = make_table([[0.0, 1.0]] * 3, [[1.0, 2.0]] * 3)
     front = search_front(table)
-    assert [front.policy(at).models for at in range(len(front))] == [("b",), ("d",)]
+    assert [policy.models for policy in front.policies] == [("b",), ("d",)]
     assert front.searched == 2
     assert np.isnan(front.latency_ms).all()
 
@@ -251,9 +283,9 @@ def test_incomplete_rows_are_counted_and_left_out():
 def test_scores_of_the_caller_replace_the_confidence():
     table = make_table([[0, 1], [1, 1]], [[1, 4]] * 2, confidence=[[1, 0], [0, 0]])
     scores = np.array([[0.0, 0.0], [1.0, 0.0]])
-    front = search_front(table, scores)
+    front = search_front(table, Judges(scores))
     at = int(np.argmax(front.quality))
-    assert (front.policy(at).models, front.policy(at).thresholds) == (("b", "d"), (1.0,))
+    assert (front.policies[at].models, front.policies[at].thresholds) == (("b", "d"), (1.0,))
     assert front.cost_usd[at] == 3.0
 
 
