@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from frugalctl.errors import UsageError
-from frugalctl.levers.cascade.front import SLACK, Front
-from frugalctl.replay.ledger import Mask
+from frugalctl.levers.cascade.front import SLACK, Front, choose_by_willingness
+from frugalctl.levers.cascade.policy import CascadePolicy
 
 _BUDGET = re.compile(r"\$?(?P<usd>[0-9.eE+-]+)\s*(?:/\s*(?P<per>[0-9]*)(?P<unit>[kKmM]?))?")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -57,11 +57,6 @@ class Goal:
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{option} {value:g} is not above 0")
 
-    @property
-    def certified(self) -> bool:
-        """Whether the choice is to be certified: also where nothing at all is asked for."""
-        return self.max_quality_loss is not None
-
 
 def _require_between(option: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not low <= value < high:
@@ -85,35 +80,34 @@ def parse_budget(text: str) -> float:
         ) from None
 
 
-def within_budget(front: Front, goal: Goal) -> Mask:
+def within_budget(front: Front, goal: Goal) -> Front:
     """The policies of a front that keep the budget.
 
     Raises:
         UsageError: none does.
     """
     if goal.budget_usd is None:
-        return np.ones(len(front), dtype=np.bool_)
-    allowed = front.cost_usd <= goal.budget_usd * (1 + SLACK)
-    if not allowed.any():
+        return front
+    allowed = np.flatnonzero(front.cost_usd <= goal.budget_usd * (1 + SLACK))
+    if not len(allowed):
         limit = "" if goal.latency_p95_ms is None else " within the limit on latency"
         raise UsageError(
             f"no policy{limit} costs at most {goal.budget_usd * 1000:g} USD for 1,000 requests",
             hint=f"the cheapest costs {front.cost_usd.min() * 1000:.4g} USD",
         )
-    return allowed
+    return front.take(allowed)
 
 
-def choose_member(front: Front, goal: Goal) -> int:
-    """The member of a front that meets a goal without a certificate.
+def choose_policy(front: Front, goal: Goal) -> CascadePolicy:
+    """The policy of a front that meets a goal without a certificate.
 
     With a willingness to pay the most quality less its price; else the highest quality within
     the limits, and the cheapest of equals.
 
     Raises:
-        UsageError: no member is within the limits.
+        UsageError: no policy is within the limits.
     """
     allowed = within_budget(front, goal)
-    worth = front.quality
     if goal.usd_per_quality is not None:
-        worth = worth - front.cost_usd / goal.usd_per_quality
-    return int(np.argmax(np.where(allowed, worth, -np.inf)))
+        return allowed.policies[choose_by_willingness(allowed, goal.usd_per_quality)]
+    return allowed.policies[int(np.argmax(allowed.quality))]

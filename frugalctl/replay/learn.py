@@ -98,7 +98,7 @@ def resolve_options(table: OutcomeTable, options: LearnOptions) -> LearnOptions:
     confident = bool((~np.isnan(table.confidence)).any())
     if score == "auto":
         score = "confidence" if confident or not _has_answers(table) else "learned"
-    if score == "confidence" and not confident:
+    elif score == "confidence" and not confident:
         raise InputError(
             "no outcome has a confidence, so no cascade can stop on it",
             hint="--score learned or --score agreement judge the answers' texts",
