@@ -12,7 +12,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import frugalctl
-from frugalctl.cli import cache, check, diff, log, normalize, prefix, prices, replay, report
+from frugalctl.cli import (
+    cache,
+    check,
+    diff,
+    log,
+    normalize,
+    optimize,
+    prefix,
+    prices,
+    replay,
+    report,
+)
 from frugalctl.cli.config import load_defaults, name_variables
 from frugalctl.cli.console import complain, verbosity
 from frugalctl.errors import (
@@ -60,6 +71,7 @@ def configure(
 
 
 app.command("replay")(replay.replay)
+app.command("optimize")(optimize.optimize)
 app.command("report")(report.report)
 app.command("diff")(diff.diff)
 app.command("check")(check.check)

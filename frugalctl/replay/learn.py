@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +87,21 @@ class Learned:
             routes=None if self.router is None else self.router.score(table.questions),
             answers=None if self.judges.answers is None else _code(table),
         )
+
+    def save(self, folder: Path) -> None:
+        """Write what was learned here into a folder, under the names that policies use.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        if self.scorer is not None and "scorer" in self.fresh:
+            from frugalctl.levers.cascade.scorer import save_scorer
+
+            save_scorer(self.scorer, str(folder / self.judges.score))
+        if self.router is not None and "router" in self.fresh:
+            from frugalctl.levers.cascade.router import save_router
+
+            save_router(self.router, str(folder / (self.judges.router or "")))
 
 
 def resolve_options(table: OutcomeTable, options: LearnOptions) -> LearnOptions:

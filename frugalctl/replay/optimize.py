@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from frugalctl.errors import InputError, UsageError
-from frugalctl.levers.cascade.baselines import best_single
+from frugalctl.levers.cascade.baselines import Baseline, best_single
 from frugalctl.levers.cascade.certificate import SEARCH_SHARE, Certificate, Part, certify
 from frugalctl.levers.cascade.front import Evaluation, Front, evaluate, merge_fronts
 from frugalctl.levers.cascade.heldout import HeldOut, compare
@@ -84,7 +85,9 @@ class Optimized:
         train: what the policy does on these rows, as predicted by its search.
         heldout: what policies so chosen do on rows that they were chosen without; None where
             nothing could be held out.
-        heldout_learned: whether the rows were held out from what is learned, too.
+        seconds: what the search of the front took, by the clock.
+        tasks: policies of some tasks, in the place of the chosen one.
+        routers: what routers alone do, for the baselines.
         notes: what a reader should know.
     """
 
@@ -95,6 +98,9 @@ class Optimized:
     train: Evaluation
     heldout: HeldOut | None
     notes: tuple[str, ...]
+    seconds: float
+    tasks: tuple[tuple[str, CascadePolicy], ...] = ()
+    routers: tuple[Baseline, ...] = ()
 
 
 def pick_models(
@@ -153,10 +159,11 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
     else:
         rest = list(_folds(rows, options))
     choice = choose(train, options)
-    learned, front = choice.learned, choice.front
-    if choice.certificate is not None:
-        learned = learn(train, options.learn)
-        front = search(train, learned, options)
+    certified = choice.certificate is not None
+    learned = learn(train, options.learn) if certified else choice.learned
+    start = time.perf_counter()
+    front = search(train, learned, options)
+    seconds = time.perf_counter() - start
     return Optimized(
         table=train,
         choice=choice,
@@ -165,6 +172,7 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
         train=_retrace(train, choice, learned),
         heldout=_hold_out(rows, rest, choice, options),
         notes=tuple(_notes(table, rows, options)),
+        seconds=seconds,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from frugalctl.levers.semantic_cache.evaluate import BreakEven, CurvePoint, Guar
 from frugalctl.levers.semantic_cache.trials import Trials
 from frugalctl.levers.semantic_cache.tune import Tuned
 from frugalctl.report.tables import render_csv
+from frugalctl.report.toml import write_toml_value
 
 SCHEMA_VERSION = 1
 UNITS = {"pairs": "pairs", "groups": "texts", "log": "questions"}
@@ -291,7 +292,11 @@ def write_cache_recipe(
     lines = [f"# {line}" for line in said]
     for name, table in (("normalize", normalize), ("semantic_cache", {**cache, **tuned_keys})):
         if table:
-            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+            lines += [
+                "",
+                f"[{name}]",
+                *(f"{key} = {write_toml_value(value)}" for key, value in table.items()),
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -305,13 +310,3 @@ def _describe_held_out(point: CurvePoint | None) -> str:
         f"Held out: hit rate {point.hit_rate:.4f}, {point.wrong_hits:,} of {point.hits:,} hits "
         f"wrong ({point.wrong_of_hits:.4f}, 95 % interval {low:.4f} to {high:.4f})."
     )
-
-
-def _toml(value: Any) -> str:
-    """A value in TOML, whose texts and numbers are written as in JSON."""
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, Any]", value).items()
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in items) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, cast("list[Any]", value))) + "]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

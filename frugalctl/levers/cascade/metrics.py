@@ -83,8 +83,10 @@ def average_quality(cost: Floats, quality: Floats, low: float, high: float) -> f
         cost: float64[p].
         quality: float64[p].
         low: the least cost.
-        high: the highest, above `low`.
+        high: the highest; NaN comes back where it is not above `low`.
     """
+    if not low < high:
+        return float("nan")
     corners = hull(cost, quality)
     x, y = cost[corners], quality[corners]
     inner = x[(x > low) & (x < high)]
