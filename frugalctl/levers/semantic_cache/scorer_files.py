@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import math
-import zipfile
-import zlib
-from tokenize import TokenError
 from typing import Any, cast
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from frugalctl.errors import InputError
-from frugalctl.files import replacing
+from frugalctl.learned.npz import BROKEN, MAX_MAGNITUDE, Arrays, read_arrays, write_arrays
+from frugalctl.learned.trees import Forest
 from frugalctl.levers.semantic_cache.features import FEATURE_VERSION, N_WORDS
 from frugalctl.levers.semantic_cache.scorer_learned import (
     N_FEATURES,
@@ -23,12 +17,9 @@ from frugalctl.levers.semantic_cache.scorer_learned import (
     digest_scorer,
 )
 from frugalctl.levers.semantic_cache.scorer_words import N_EVIDENCE
-from frugalctl.levers.semantic_cache.trees import Forest
 
 SCHEMA_VERSION = 1
-_MAX_BYTES = 64 << 20
 _MAX_DEPTH = 10
-_MAX_MAGNITUDE = 1e9
 _DTYPES = {
     "meta": "|u1",
     "idf": "<f4",
@@ -37,10 +28,6 @@ _DTYPES = {
     "tree_thresholds": "<f8",
     "tree_leaves": "<f8",
 }
-_BROKEN = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-_BROKEN_HEADER = (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError)
-
-Arrays = dict[str, NDArray[Any]]
 
 
 def save_scorer(scorer: LearnedScorer, path: str) -> None:
@@ -65,8 +52,7 @@ def save_scorer(scorer: LearnedScorer, path: str) -> None:
         "tree_thresholds": scorer.forest.thresholds,
         "tree_leaves": scorer.forest.leaves,
     }
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_arrays(path, arrays)
 
 
 def read_scorer(path: str) -> LearnedScorer:
@@ -78,52 +64,19 @@ def read_scorer(path: str) -> LearnedScorer:
             there.
     """
     try:
-        arrays = _read_arrays(path)
+        arrays = read_arrays(path, _DTYPES)
         meta = _parse_meta(arrays["meta"].tobytes())
         scorer = _build(meta, arrays)
         if digest_scorer(scorer) != meta["digest"]:
             raise ValueError("its weights do not match its checksum")
         return scorer
-    except _BROKEN as error:
+    except BROKEN as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(
             f"is not a pair scorer that can be used: {reason}",
             where=path,
             hint="train it again with `frugalctl cache tune`",
         ) from None
-
-
-def _read_arrays(path: str) -> Arrays:
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if sorted(member.filename for member in members) != sorted(f"{x}.npy" for x in _DTYPES):
-            raise ValueError("it holds other arrays than a scorer does")
-        if sum(member.file_size for member in members) > _MAX_BYTES:
-            raise ValueError("it is larger than a scorer can be")
-        return {
-            name: _parse_array(name, archive.read(f"{name}.npy"), dtype)
-            for name, dtype in _DTYPES.items()
-        }
-
-
-def _parse_array(name: str, data: bytes, dtype: str) -> NDArray[Any]:
-    """An array from the bytes of an npy file, whose header may claim anything."""
-    stream = io.BytesIO(data)
-    try:
-        if npy.read_magic(stream) != (1, 0):
-            raise ValueError("another version")
-        shape, by_column, found = npy.read_array_header_1_0(stream)
-    except _BROKEN_HEADER:
-        raise ValueError(f"{name} has no header of npy 1.0") from None
-    if found != np.dtype(dtype) or by_column:
-        raise ValueError(f"{name} is not of type {dtype}")
-    body = data[stream.tell() :]
-    if len(body) != math.prod(shape) * found.itemsize:
-        raise ValueError(f"{name} has not the size that it claims")
-    array: NDArray[Any] = np.frombuffer(body, found).reshape(shape)
-    if not (np.abs(array) <= _MAX_MAGNITUDE).all():
-        raise ValueError(f"{name} has numbers that are not finite")
-    return array
 
 
 def _parse_meta(text: bytes) -> dict[str, Any]:
@@ -135,7 +88,7 @@ def _parse_meta(text: bytes) -> dict[str, Any]:
         if known.get(key) != version:
             raise ValueError(f"{key} is {known.get(key)!r}, not {version}")
     base = known.get("tree_base")
-    if not isinstance(base, float) or not abs(base) <= _MAX_MAGNITUDE:
+    if not isinstance(base, float) or not abs(base) <= MAX_MAGNITUDE:
         raise ValueError("tree_base is not a number")
     for key, kind in (("embedder_fingerprint", str), ("digest", str), ("dimension", int)):
         if not isinstance(known.get(key), kind):

@@ -15,6 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from frugalctl.errors import InputError
+from frugalctl.learned.trees import Forest, predict_logits
 from frugalctl.levers.semantic_cache.features import (
     TEXT_FEATURES,
     compare_texts,
@@ -22,7 +23,6 @@ from frugalctl.levers.semantic_cache.features import (
 )
 from frugalctl.levers.semantic_cache.protocols import Floats, Vectors
 from frugalctl.levers.semantic_cache.scorer_words import collect_evidence, weigh_evidence
-from frugalctl.levers.semantic_cache.trees import Forest, predict_logits
 
 N_FEATURES = len(TEXT_FEATURES) + 2
 _PAIRS_AT_ONCE = 2048

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from frugalctl.errors import InputError
+from frugalctl.learned.trees import Forest, export_forest, predict_logits
 from frugalctl.levers.semantic_cache.features import compare_texts, learn_idf, parse_pairs
 from frugalctl.levers.semantic_cache.protocols import Floats, Integers, Mask, Vectors
 from frugalctl.levers.semantic_cache.scorer_learned import N_FEATURES, LearnedScorer, join_features
@@ -16,7 +17,6 @@ from frugalctl.levers.semantic_cache.scorer_words import (
     fit_words,
     weigh_evidence,
 )
-from frugalctl.levers.semantic_cache.trees import Forest, export_forest, predict_logits
 
 N_FOLDS = 4
 MIN_OF_EACH_LABEL = 50

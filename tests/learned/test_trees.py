@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frugalctl.levers.semantic_cache.trees import Forest, export_forest, predict_logits
+from frugalctl.learned.trees import Forest, export_forest, predict_logits
 
 
 def walk(forest, row):

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalctl.levers.semantic_cache.protocols import Floats
-
 _ROWS_AT_ONCE = 512
 
+Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 

@@ -1,0 +1,1 @@
+"""What learned models are made of: boosted trees as arrays, and files without pickles."""
