@@ -40,6 +40,7 @@ _DEFAULT_LOSS = 0.01
 class SplitChoice(StrEnum):
     """How rows are held out."""
 
+    auto = "auto"
     folds = "folds"
     random = "random"
     time = "time"
@@ -179,18 +180,10 @@ def optimize(
     goal = make_goal(
         max_quality_loss, confidence, budget, max_latency_p95, willingness_to_pay, baseline
     )
-    options = _make_options(
-        goal,
-        _make_learn_options(
-            score, router, score_ms, score_usd, output if is_recipe else None, seed
-        ),
-        split,
-        folds,
-        depth,
-        bins,
-        by_task,
-        seed,
+    learn = _make_learn_options(
+        score, router, score_ms, score_usd, output if is_recipe else None, seed
     )
+    options = _make_options(goal, learn, split, folds, depth, bins, by_task, seed)
     table, notes = _read(logs, options, prices, as_of, model, on_error)
     tell_notes(notes)
     table = _pick(table, models, exclude)
@@ -354,12 +347,13 @@ def _write_files(
         from frugalctl.report.front_plot import draw_front, plot_of
 
         draw_front(plot_of(report), plot)
-    learned = found.choice.learned
+    learned, policies = found.choice.learned, found.choice.policies
     if recipe is None:
-        if learned.fresh:
+        if any(policy.score == learned.judges.score for policy in policies) and learned.fresh:
             note(f"the trained {' and '.join(learned.fresh)} was not kept; -o best.toml keeps it")
         return
-    learned.save(Path(recipe).parent)
+    for name in learned.save(Path(recipe).parent, policies):
+        note(f"wrote {name} beside the recipe, which needs it")
     print_text(write_cascade_recipe(report), recipe)
 
 

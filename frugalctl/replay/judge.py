@@ -115,11 +115,11 @@ def load_judge(policies: Iterable[CascadePolicy]) -> Judge:
     judge = Judge()
     for policy in policies:
         if policy.score not in SCORES and policy.score not in judge.scorers:
-            from frugalctl.levers.cascade.scorer import load_scorer
+            from frugalctl.levers.cascade.model_files import load_scorer
 
             judge.scorers[policy.score] = load_scorer(policy.score)
         if policy.router is not None and policy.router not in judge.routers:
-            from frugalctl.levers.cascade.router import load_router
+            from frugalctl.levers.cascade.model_files import load_router
 
             judge.routers[policy.router] = load_router(policy.router)
         _refuse_strangers(policy, judge)

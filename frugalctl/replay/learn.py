@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from frugalctl.errors import InputError, UsageError
 from frugalctl.levers.cascade.judges import Judges
-from frugalctl.levers.cascade.policy import SCORER_SUFFIX
-from frugalctl.levers.cascade.table import Floats, OutcomeTable
+from frugalctl.levers.cascade.policy import SCORER_SUFFIX, CascadePolicy
+from frugalctl.levers.cascade.table import Integers, OutcomeTable
 
 if TYPE_CHECKING:
     from frugalctl.levers.cascade.router import Router
-    from frugalctl.levers.cascade.scorer import AnswerScorer
+    from frugalctl.levers.cascade.scorer import AnswerScorer, Validation
 
 SCORE_CHOICES = ("auto", "confidence", "agreement", "learned")
 ROUTER_CHOICES = ("none", "auto", "knn", "logistic", "boosting")
@@ -72,36 +73,48 @@ class Learned:
         scorer: the learned or given scorer, if there is one.
         router: the learned or given router, if there is one.
         fresh: which of the two were learned here, and have to be kept: "scorer", "router".
+        validation: how a learned scorer compares with the logged confidence, model by model.
+        routing: kind of router -> its squared error, by which one was chosen.
     """
 
     judges: Judges
     scorer: AnswerScorer | None = None
     router: Router | None = None
     fresh: tuple[str, ...] = ()
+    validation: tuple[Validation, ...] = ()
+    routing: dict[str, float] | None = None
 
     def judge(self, table: OutcomeTable) -> Judges:
         """Judge other rows by what was learned."""
+        routes = None
+        if self.router is not None:
+            routes = self.router.score_models(table.questions, table.models)
         return replace(
             self.judges,
             scores=table.confidence if self.scorer is None else self.scorer.score_table(table),
-            routes=None if self.router is None else self.router.score(table.questions),
+            routes=routes,
             answers=None if self.judges.answers is None else _code(table),
         )
 
-    def save(self, folder: Path) -> None:
-        """Write what was learned here into a folder, under the names that policies use.
+    def save(self, folder: Path, policies: Sequence[CascadePolicy]) -> list[str]:
+        """Write what was learned here, and policies use, into a folder; the names of the files.
 
         Raises:
             OutputError: a file cannot be written.
         """
-        if self.scorer is not None and "scorer" in self.fresh:
-            from frugalctl.levers.cascade.scorer import save_scorer
+        from frugalctl.levers.cascade.model_files import save_router, save_scorer
 
-            save_scorer(self.scorer, str(folder / self.judges.score))
-        if self.router is not None and "router" in self.fresh:
-            from frugalctl.levers.cascade.router import save_router
-
-            save_router(self.router, str(folder / (self.judges.router or "")))
+        named = {name for policy in policies for name in (policy.score, policy.router)}
+        saved: list[str] = []
+        for what, name, model, save in (
+            ("scorer", self.judges.score, self.scorer, save_scorer),
+            ("router", self.judges.router, self.router, save_router),
+        ):
+            if what in self.fresh and name in named and name is not None:
+                keep: Any = save
+                keep(model, str(folder / name))
+                saved.append(name)
+        return saved
 
 
 def resolve_options(table: OutcomeTable, options: LearnOptions) -> LearnOptions:
@@ -143,55 +156,53 @@ def learn(table: OutcomeTable, options: LearnOptions) -> Learned:
 
 
 def _learn_scorer(learned: Learned, table: OutcomeTable, options: LearnOptions) -> Learned:
-    from frugalctl.levers.cascade.scorer import (
-        SCORE_MS,
-        cross_fit_scores,
-        fit_scorer,
-        load_scorer,
-    )
+    from frugalctl.levers.cascade.model_files import load_scorer
+    from frugalctl.levers.cascade.scorer import SCORE_MS, fit_scorer
 
     score_ms = SCORE_MS if options.score_ms is None else options.score_ms
-    if options.score == "learned":
-        scorer = fit_scorer(table, seed=options.seed)
-        scores = cross_fit_scores(table, scorer, seed=options.seed)
-        name, fresh = options.scorer_name, ("scorer",)
-    else:
+    judges = replace(learned.judges, score_ms=score_ms)
+    if options.score != "learned":
         scorer = load_scorer(options.score)
-        scores = scorer.score_table(table)
-        name, fresh = options.score, ()
-    judges = replace(learned.judges, scores=scores, score=name, score_ms=score_ms)
-    return replace(learned, judges=judges, scorer=scorer, fresh=fresh)
+        judges = replace(judges, scores=scorer.score_table(table), score=options.score)
+        return replace(learned, judges=judges, scorer=scorer)
+    fitted = fit_scorer(table, seed=options.seed)
+    if not fitted.pays:
+        # nothing beats the logged confidence, which needs no file and no time
+        return replace(learned, validation=fitted.validation)
+    judges = replace(judges, scores=fitted.scores, score=options.scorer_name)
+    return replace(
+        learned,
+        judges=judges,
+        scorer=fitted.scorer,
+        fresh=("scorer",),
+        validation=fitted.validation,
+    )
 
 
 def _learn_router(learned: Learned, table: OutcomeTable, options: LearnOptions) -> Learned:
-    from frugalctl.levers.cascade.router import (
-        ROUTE_MS,
-        cross_fit_routes,
-        fit_router,
-        load_router,
-    )
+    from frugalctl.levers.cascade.model_files import load_router
+    from frugalctl.levers.cascade.router import ROUTE_MS, fit_router
 
-    fresh = learned.fresh
-    routes: Floats
-    if options.router in ROUTER_CHOICES:
-        router = fit_router(table, options.router, seed=options.seed)
-        if router.kind == "mean":
-            return learned
-        routes = cross_fit_routes(table, router.kind, seed=options.seed)
-        name, fresh = options.router_name, (*fresh, "router")
-    else:
+    if options.router not in ROUTER_CHOICES:
         router = load_router(options.router)
-        routes = router.score(table.questions)
-        name = options.router
-    judges = replace(learned.judges, routes=routes, router=name, route_ms=ROUTE_MS)
-    return replace(learned, judges=judges, router=router, fresh=fresh)
+        routes = router.score_models(table.questions, table.models)
+        judges = replace(learned.judges, routes=routes, router=options.router, route_ms=ROUTE_MS)
+        return replace(learned, judges=judges, router=router)
+    fitted = fit_router(table, options.router, seed=options.seed)
+    if fitted.router.kind == "mean":
+        return replace(learned, routing=fitted.errors)
+    judges = replace(
+        learned.judges, routes=fitted.routes, router=options.router_name, route_ms=ROUTE_MS
+    )
+    fresh = (*learned.fresh, "router")
+    return replace(learned, judges=judges, router=fitted.router, fresh=fresh, routing=fitted.errors)
 
 
 def _has_answers(table: OutcomeTable) -> bool:
     return any(text for column in table.responses for text in column)
 
 
-def _code(table: OutcomeTable) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _code(table: OutcomeTable) -> Integers:
     from frugalctl.levers.cascade.agreement import code_answers
 
     return code_answers(table.responses)

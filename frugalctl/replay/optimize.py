@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +16,7 @@ from frugalctl.levers.cascade.baselines import Baseline, best_single
 from frugalctl.levers.cascade.certificate import SEARCH_SHARE, Certificate, Part, certify
 from frugalctl.levers.cascade.front import Evaluation, Front, evaluate, merge_fronts
 from frugalctl.levers.cascade.heldout import HeldOut, compare
+from frugalctl.levers.cascade.judges import Judges
 from frugalctl.levers.cascade.policy import CascadePolicy
 from frugalctl.levers.cascade.search import search_front
 from frugalctl.levers.cascade.search_agreement import search_agreement
@@ -24,9 +26,13 @@ from frugalctl.log.times import UNKNOWN_US
 from frugalctl.replay.goal import Goal, choose_policy, within_budget
 from frugalctl.replay.learn import Learned, LearnOptions, learn, resolve_options
 
-Split = Literal["folds", "random", "time"]
+Split = Literal["auto", "folds", "random", "time"]
 
-_HELD_OUT_SHARE = 0.7
+_TRAIN_SHARE = 0.7
+_LEAST_TASK_ROWS = 100
+_ROUTED_ROWS = 20_000
+_COLUMNS = ("cost_usd", "quality", "latency_ms", "calls", "covered")
+_ROUTED_SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +42,19 @@ class OptimizeOptions:
     Attributes:
         goal: what for.
         learn: what to judge answers and questions by.
-        split: how rows are held out: in turns ("folds"), at random, or the latest ("time").
+        split: how rows are held out: in turns ("folds"), at random, or the latest ("time");
+            "auto" is in turns, but at random where something has to be learned each time.
         folds: how many turns.
         depth: the most models that a policy tries.
         bins: the most thresholds of a model.
-        by_task: whether each task has a policy of its own, where that pays on held-out rows.
+        by_task: whether each task of `_LEAST_TASK_ROWS` has a policy of its own, if that pays on
+            the rows held out.
         seed: of splits, training and bootstrap.
     """
 
     goal: Goal
     learn: LearnOptions
-    split: Split = "folds"
+    split: Split = "auto"
     folds: int = 5
     depth: int = 3
     bins: int = 64
@@ -55,22 +63,56 @@ class OptimizeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Chosen:
     """A policy, and what it was chosen by.
 
     Attributes:
         policy: the policy.
-        reference: the best single model of the rows, or the one that was named.
-        learned: what judges the policy's steps.
-        front: the front that the policy was chosen from.
+        front: the front that it was chosen from.
         certificate: None where none was asked for.
     """
 
     policy: CascadePolicy
-    reference: str
-    learned: Learned
     front: Front
     certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The policies chosen on some rows.
+
+    Attributes:
+        chosen: for all requests.
+        reference: the best single model of the rows, or the one that was named.
+        learned: what judges the policies' steps.
+        tasks: for the requests of some tasks, in the place of `chosen`.
+    """
+
+    chosen: Chosen
+    reference: str
+    learned: Learned
+    tasks: tuple[tuple[str, Chosen], ...] = ()
+
+    @property
+    def policy(self) -> CascadePolicy:
+        """The policy for all requests but those of `tasks`."""
+        return self.chosen.policy
+
+    @property
+    def policies(self) -> tuple[CascadePolicy, ...]:
+        """All of them."""
+        return (self.policy, *(chosen.policy for _, chosen in self.tasks))
+
+    def evaluate(self, table: OutcomeTable, judges: Judges) -> Evaluation:
+        """What the policies do with the requests of a table, each with its own."""
+        whole = evaluate(table, self.policy, judges)
+        for task, chosen in self.tasks:
+            mine = np.array([one == task for one in table.tasks], dtype=np.bool_)
+            found = evaluate(table, chosen.policy, judges)
+            whole = Evaluation(
+                *(np.where(mine, getattr(found, name), getattr(whole, name)) for name in _COLUMNS)
+            )
+        return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +128,6 @@ class Optimized:
         heldout: what policies so chosen do on rows that they were chosen without; None where
             nothing could be held out.
         seconds: what the search of the front took, by the clock.
-        tasks: policies of some tasks, in the place of the chosen one.
         routers: what routers alone do, for the baselines.
         notes: what a reader should know.
     """
@@ -99,7 +140,6 @@ class Optimized:
     heldout: HeldOut | None
     notes: tuple[str, ...]
     seconds: float
-    tasks: tuple[tuple[str, CascadePolicy], ...] = ()
     routers: tuple[Baseline, ...] = ()
 
 
@@ -149,31 +189,56 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
         raise unknown_model(options.goal.reference, table.models)
     rows = table if len(complete) == len(table) else table.take(complete)
     options = replace(options, learn=resolve_options(rows, options.learn))
-    train = rows
-    if options.split == "time":
-        early, late = split_by_time(rows, UNKNOWN_US, _HELD_OUT_SHARE)
-        train, rest = rows.take(early), [(early, late)]
-    elif options.split == "random":
-        some, others = split_rows(rows, options.seed, _HELD_OUT_SHARE)
-        train, rest = rows.take(some), [(some, others)]
-    else:
-        rest = list(_folds(rows, options))
+    splits = _split(rows, options)
+    train = rows.take(splits[0][0]) if len(splits) == 1 else rows
     choice = choose(train, options)
-    certified = choice.certificate is not None
-    learned = learn(train, options.learn) if certified else choice.learned
+    notes = list(_notes(table, rows, options))
+    heldout, certified = _hold_out(rows, splits, choice, options)
+    if choice.tasks:
+        choice, heldout = _drop_tasks(rows, splits, choice, heldout, options, notes)
+    if certified is not None and len(splits) > 1:
+        notes.append(
+            f"in {certified} of {len(splits)} turns a policy was certified; in the others the "
+            "best single model was kept"
+        )
+    learned = choice.learned
+    if choice.chosen.certificate is not None:
+        learned = learn(train, options.learn)
     start = time.perf_counter()
-    front = search(train, learned, options)
+    front = search(train, learned.judges, options)
     seconds = time.perf_counter() - start
     return Optimized(
         table=train,
         choice=choice,
         front=front,
         learned=learned,
-        train=_retrace(train, choice, learned),
-        heldout=_hold_out(rows, rest, choice, options),
-        notes=tuple(_notes(table, rows, options)),
+        train=choice.evaluate(train, _judge_again(train, choice)),
+        heldout=heldout,
+        notes=tuple(notes),
         seconds=seconds,
+        routers=tuple(_trace_routers(train, options)),
     )
+
+
+def _judge_again(train: OutcomeTable, choice: Choice) -> Judges:
+    """The judges of the rows chosen on: cross-fitted where all of them were learned from."""
+    judges = choice.learned.judges
+    return judges if len(judges.scores) == len(train) else choice.learned.judge(train)
+
+
+def _split(rows: OutcomeTable, options: OptimizeOptions) -> list[tuple[Integers, Integers]]:
+    """The rows to choose on and the rows held out, once or in turns."""
+    split = options.split
+    if split == "auto":
+        fits = options.learn.score not in ("confidence", "agreement")
+        split = "random" if fits or options.learn.router != "none" else "folds"
+    if split == "time":
+        return [split_by_time(rows, UNKNOWN_US, _TRAIN_SHARE)]
+    if split == "random":
+        return [split_rows(rows, options.seed, _TRAIN_SHARE)]
+    fold = fold_rows(rows, options.folds, options.seed)
+    numbers = range(options.folds)
+    return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in numbers]
 
 
 def _incomplete(table: OutcomeTable) -> InputError:
@@ -195,40 +260,70 @@ def _incomplete(table: OutcomeTable) -> InputError:
     )
 
 
-def _folds(rows: OutcomeTable, options: OptimizeOptions) -> Iterator[tuple[Integers, Integers]]:
-    fold = fold_rows(rows, options.folds, options.seed)
-    for number in range(options.folds):
-        yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-
-
 def choose(table: OutcomeTable, options: OptimizeOptions) -> Choice:
     """The whole procedure on some complete rows: learn, search, choose, certify."""
     goal = options.goal
     reference = goal.reference or best_single(table)
     if goal.max_quality_loss is None:
         learned = learn(table, options.learn)
-        front = search(table, learned, options)
-        return Choice(choose_policy(front, goal), reference, learned, front, None)
-    some, others = split_rows(table, options.seed, SEARCH_SHARE)
-    part = table.take(some)
-    learned = learn(part, options.learn)
-    front = search(part, learned, options)
-    test = table.take(others)
+        search_part, test_part = Part(table, learned.judges), None
+    else:
+        some, others = split_rows(table, options.seed, SEARCH_SHARE)
+        learned = learn(table.take(some), options.learn)
+        test = table.take(others)
+        search_part = Part(table.take(some), learned.judges)
+        test_part = Part(test, learned.judge(test))
+    chosen = _choose_on(search_part, test_part, reference, options)
+    tasks = _list_tasks(table) if options.by_task else []
+    # all certificates are to hold at once
+    shared = replace(goal, confidence=1 - (1 - goal.confidence) / max(len(tasks), 1))
+    found = [
+        (
+            task,
+            _choose_on(
+                _of_task(search_part, task),
+                None if test_part is None else _of_task(test_part, task),
+                reference,
+                replace(options, goal=shared),
+            ),
+        )
+        for task in tasks
+    ]
+    return Choice(chosen, reference, learned, tuple(found))
+
+
+def _list_tasks(table: OutcomeTable) -> list[str]:
+    """The tasks with enough rows for a policy of their own, if there are several."""
+    counts = Counter(table.tasks)
+    large = [task for task, count in counts.items() if count >= _LEAST_TASK_ROWS]
+    return sorted(task for task in large if task is not None) if len(counts) > 1 else []
+
+
+def _of_task(part: Part, task: str) -> Part:
+    at = np.flatnonzero(np.array([one == task for one in part.table.tasks], dtype=np.bool_))
+    return Part(part.table.take(at), part.judges.take(at))
+
+
+def _choose_on(part: Part, test: Part | None, reference: str, options: OptimizeOptions) -> Chosen:
+    """Search on some rows; certify on others where there are any."""
+    goal = options.goal
+    front = search(part.table, part.judges, options)
+    if test is None or goal.max_quality_loss is None:
+        return Chosen(choose_policy(front, goal), front, None)
     certificate = certify(
         within_budget(front, goal).policies,
-        Part(part, learned.judges),
-        Part(test, learned.judge(test)),
+        part,
+        test,
         reference,
         goal.max_quality_loss,
         goal.confidence,
     )
-    return Choice(certificate.policy, reference, learned, front, certificate)
+    return Chosen(certificate.policy, front, certificate)
 
 
-def search(table: OutcomeTable, learned: Learned, options: OptimizeOptions) -> Front:
+def search(table: OutcomeTable, judges: Judges, options: OptimizeOptions) -> Front:
     """The front of everything that may be searched over complete rows."""
     limit_ms = options.goal.latency_p95_ms
-    judges = learned.judges
     if judges.score != "agreement":
         return search_front(
             table, judges, depth=options.depth, bins=options.bins, latency_limit_ms=limit_ms
@@ -242,38 +337,83 @@ def search(table: OutcomeTable, learned: Learned, options: OptimizeOptions) -> F
     return front if agreeing is None else merge_fronts([front, agreeing])
 
 
-def _retrace(table: OutcomeTable, choice: Choice, learned: Learned) -> Evaluation:
-    """What the chosen policy does on the rows it was chosen on."""
-    judges = learned.judges if choice.certificate is None else choice.learned.judge(table)
-    return evaluate(table, choice.policy, judges)
-
-
 def _hold_out(
     rows: OutcomeTable,
     splits: Sequence[tuple[Integers, Integers]],
     choice: Choice,
     options: OptimizeOptions,
-) -> HeldOut | None:
-    """Judge each row by a policy that was chosen without it."""
+) -> tuple[HeldOut | None, int | None]:
+    """Judge each row by policies that were chosen without it.
+
+    Returns:
+        The comparison, and in how many turns a policy was certified (None without certificates).
+    """
     parts: list[tuple[Integers, Evaluation, Evaluation]] = []
+    granted = 0
     for train, test in splits:
-        found = choice
-        if len(splits) > 1:
-            found = choose(rows.take(train), options)
+        found = choice if len(splits) == 1 else choose(rows.take(train), options)
         table = rows.take(test)
-        policy = evaluate(table, found.policy, found.learned.judge(table))
-        parts.append((test, policy, evaluate(table, CascadePolicy((found.reference,), ()))))
+        judged = found.evaluate(table, found.learned.judge(table))
+        parts.append((test, judged, evaluate(table, CascadePolicy((found.reference,), ()))))
+        certificate = found.chosen.certificate
+        granted += certificate is not None and certificate.granted
     order = np.concatenate([at for at, _, _ in parts])
     policy, reference = (
         Evaluation(
-            *(
-                np.concatenate([getattr(part[side], name) for part in parts])
-                for name in ("cost_usd", "quality", "latency_ms", "calls", "covered")
-            )
+            *(np.concatenate([getattr(part[side], name) for part in parts]) for name in _COLUMNS)
         )
         for side in (1, 2)
     )
-    return compare(policy, reference, rows.clusters[order], seed=options.seed)
+    found = compare(policy, reference, rows.clusters[order], seed=options.seed)
+    return found, None if options.goal.max_quality_loss is None else granted
+
+
+def _drop_tasks(
+    rows: OutcomeTable,
+    splits: Sequence[tuple[Integers, Integers]],
+    choice: Choice,
+    heldout: HeldOut | None,
+    options: OptimizeOptions,
+    notes: list[str],
+) -> tuple[Choice, HeldOut | None]:
+    """One policy for all tasks, if policies of their own do not pay on the rows held out."""
+    whole = replace(choice, tasks=())
+    alone, _ = _hold_out(rows, splits, whole, replace(options, by_task=False))
+    if (
+        heldout is not None
+        and alone is not None
+        and _worth(heldout, options.goal) > _worth(alone, options.goal)
+    ):
+        return choice, heldout
+    notes.append("policies by task do not pay on the rows held out: one serves all")
+    return whole, alone
+
+
+def _worth(found: HeldOut, goal: Goal) -> float:
+    """What a goal without its limits rises with."""
+    if goal.max_quality_loss is not None:
+        return found.saving
+    if goal.usd_per_quality is not None:
+        return found.quality - found.cost_usd / found.rows / goal.usd_per_quality
+    return found.quality
+
+
+def _trace_routers(table: OutcomeTable, options: OptimizeOptions) -> Iterator[Baseline]:
+    """The kNN router at some costs, where the questions were read."""
+    if not any(table.questions) or len(table) > _ROUTED_ROWS:
+        return
+    from frugalctl.levers.cascade.router import fit_router, trace_router
+
+    fitted = fit_router(table, "knn", seed=options.seed)
+    curve = trace_router(fitted.predicted, table)
+    best = best_single(table)
+    most = table.cost_usd[:, table.models.index(best)].mean()
+    for share in _ROUTED_SHARES:
+        allowed = curve.cost_usd <= most * share
+        if allowed.any():
+            at = int(np.argmax(np.where(allowed, curve.quality, -np.inf)))
+            figures = (curve.cost_usd[at], curve.quality[at], curve.latency_ms[at])
+            yield Baseline("knn router", table.models, *map(float, figures))
 
 
 def _notes(table: OutcomeTable, rows: OutcomeTable, options: OptimizeOptions) -> Iterator[str]:

@@ -166,13 +166,13 @@ def _share_called(optimized: Optimized, policy: CascadePolicy, model: str) -> fl
 def encode_optimize(report: OptimizeReport) -> dict[str, Any]:
     """The report as plain data: money in USD over all rows, means elsewhere, unknown is None."""
     found, rows = report.optimized, report.rows
-    train, certificate = found.train, found.choice.certificate
+    train, certificate = found.train, found.choice.chosen.certificate
     body = {
         "schema_version": SCHEMA_VERSION,
         "frugalctl_version": frugalctl.__version__,
         "origin": report.origin,
         "policy": _encode_policy(found.choice.policy),
-        "tasks": {task: _encode_policy(policy) for task, policy in found.tasks},
+        "tasks": {task: _encode_policy(one.policy) for task, one in found.choice.tasks},
         "reference": found.choice.reference,
         "train": {
             "rows": rows,
@@ -341,7 +341,7 @@ def write_cascade_recipe(report: OptimizeReport) -> str:
         f"On these rows: quality {found.train.quality.mean():.4f}, "
         f"{found.train.cost_usd.mean() * 1000:.6g} USD for 1,000 requests.",
     ]
-    heldout, certificate = found.heldout, found.choice.certificate
+    heldout, certificate = found.heldout, found.choice.chosen.certificate
     if heldout is not None:
         low, high = heldout.delta_quality_ci95
         said.append(
@@ -354,7 +354,9 @@ def write_cascade_recipe(report: OptimizeReport) -> str:
         said.append(f"{granted}: {certificate.reason}.")
     lines = [f"# {_one_line(line)}" for line in said]
     tables = {"cascade": found.choice.policy}
-    tables |= {f"cascade.tasks.{write_toml_value(task)}": policy for task, policy in found.tasks}
+    tables |= {
+        f"cascade.tasks.{write_toml_value(task)}": one.policy for task, one in found.choice.tasks
+    }
     for name, policy in tables.items():
         table = dump_cascade_table(policy)
         lines += ["", f"[{name}]"]

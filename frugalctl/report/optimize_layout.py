@@ -26,7 +26,7 @@ _FRONT_ROWS = 14
 def lay_out_optimize(report: OptimizeReport) -> list[Table]:
     """The tables, in reading order."""
     tables = [_policy(report), _figures(report)]
-    if report.optimized.tasks:
+    if report.optimized.choice.tasks:
         tables.append(_tasks(report))
     return [*tables, _baselines(report), _front(report), _metrics(report)]
 
@@ -56,7 +56,7 @@ def _policy(report: OptimizeReport) -> Table:
         "Policy",
         ("step>", "model", "what it does", "called>", "answers>"),
         rows,
-        _certify(found.choice.certificate),
+        _certify(found.choice.chosen.certificate),
     )
 
 
@@ -149,10 +149,17 @@ def _ms(value: float) -> str:
 
 
 def _tasks(report: OptimizeReport) -> Table:
-    found = report.optimized
-    rows = [("(other tasks)", *_name_policy(found.choice.policy))]
-    rows += [(task, *_name_policy(policy)) for task, policy in found.tasks]
-    return Table("Policies by task", ("task", "models", "thresholds"), tuple(rows))
+    found = report.optimized.choice
+    named = [("(other tasks)", found.chosen), *found.tasks]
+    rows = tuple(
+        (
+            task,
+            *_name_policy(one.policy),
+            "" if one.certificate is None else "yes" if one.certificate.granted else "no",
+        )
+        for task, one in named
+    )
+    return Table("Policies by task", ("task", "models", "thresholds", "certified"), rows)
 
 
 def _name_policy(policy: CascadePolicy) -> tuple[str, str]:

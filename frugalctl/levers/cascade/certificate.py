@@ -96,19 +96,19 @@ def certify(
     chosen = order_candidates(candidates, search, len(test.table), reference, max_loss)
     error = 1 - confidence
     passed: tuple[CascadePolicy, float, float] | None = None
-    tested, first = 0, (float("nan"), float("nan"), float("nan"))
+    tested, first = 0, (float("nan"), float("nan"))
     for policy in chosen:
         loss = loss_of(policy, test, reference)
         p_value = lost_p_value(loss, test.table.clusters, max_loss)
         tested += 1
         if tested == 1:
-            first = (p_value, float(loss.mean()), float(loss.std()))
+            first = (p_value, float(loss.mean()))
         if p_value > error:
             break
         passed = policy, p_value, float(loss.mean())
     needed = None
     if passed is None and tested:
-        needed = needed_rows(first[1], first[2], max_loss, error, search.table, test.table)
+        needed = needed_rows(first[0], error, len(search.table) + len(test.table))
     return Certificate(
         policy=CascadePolicy((reference,), ()) if passed is None else passed[0],
         reference=reference,
@@ -128,7 +128,7 @@ def certify(
 def _explain(
     granted: bool,
     tested: int,
-    first: tuple[float, float, float],
+    first: tuple[float, float],
     max_loss: float,
     confidence: float,
     needed: int | None,

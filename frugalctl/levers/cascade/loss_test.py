@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalctl.levers.cascade.table import Floats, Integers, OutcomeTable
+from frugalctl.levers.cascade.table import Floats, Integers
 
 EXACT_ROWS = 1_500
 _NUISANCE_POINTS = 200
@@ -126,36 +126,22 @@ def betting_p_value(excess: Floats, most: float) -> float:
     return math.exp(-max(float(capital.max(initial=0.0)), 0.0))
 
 
-def needed_rows(
-    loss: float,
-    deviation: float,
-    max_loss: float,
-    error: float,
-    search: OutcomeTable,
-    test: OutcomeTable,
-) -> int | None:
-    """About how many rows a log needs to certify a policy of some loss.
+def needed_rows(p_value: float, error: float, rows: int) -> int | None:
+    """About how many rows a log needs to certify what it has nearly certified.
+
+    By the normal approximation, a p-value's quantile grows with the root of the rows.
 
     Args:
-        loss: mean loss.
-        deviation: standard deviation of the loss of a row.
-        max_loss: the bound.
-        error: one less the confidence.
-        search: the rows that were searched.
-        test: the rows that were tested.
+        p_value: of the test that failed.
+        error: what it has to come down to.
+        rows: of the log at hand.
 
     Returns:
-        None where the loss is not below the bound.
+        None where the loss that was observed is not below the bound.
     """
-    if loss >= max_loss:
-        return None
     from scipy.stats import norm
 
-    share = len(test) / (len(search) + len(test))
-    by_noise = (float(norm.ppf(1 - error)) * deviation / (max_loss - loss)) ** 2
-    at_best = math.log(error) / math.log1p(-max_loss) if max_loss else math.inf
-    rows = max(by_noise, at_best)
-    if not math.isfinite(rows):
+    seen, wanted = -float(norm.ppf(p_value)), -float(norm.ppf(error))
+    if seen <= 0:
         return None
-    # the log at hand did not suffice
-    return max(math.ceil(rows / share), len(search) + len(test) + 1)
+    return max(math.ceil(rows * (wanted / seen) ** 2), rows + 1)

@@ -31,6 +31,9 @@ SCORE_MS = 0.25
 EMBEDDER = "static"
 AXES = 16
 FOLDS = 5
+CONFIDENCE_NUMBERS = 3
+"""The confidence, whether it is missing, and the cosine of question and answer."""
+
 LEARNED: tuple[Kind, ...] = ("logistic", "boosting")
 _RESAMPLES = 200
 
@@ -76,7 +79,7 @@ class AnswerScorer:
         if embedder.fingerprint != self.fingerprint:
             raise InputError(
                 f"the scorer needs the vectors of {self.fingerprint}, not {embedder.fingerprint}",
-                hint="fit it again with `frugalctl optimize --score learned`",
+                hint="fit it again with `frugalctl optimize LOG --score learned`",
             )
         rows = [at for at, text in enumerate(answers) if text is not None]
         found = np.full(len(answers), np.nan)
@@ -131,6 +134,11 @@ class FittedScorer:
     scorer: AnswerScorer
     scores: Floats
     validation: tuple[Validation, ...]
+
+    @property
+    def pays(self) -> bool:
+        """Whether a learned predictor is used for any model."""
+        return any(one is not None for one in self.scorer.predictors)
 
 
 def fit_scorer(table: OutcomeTable, *, seed: int = 0, folds: int = FOLDS) -> FittedScorer:
