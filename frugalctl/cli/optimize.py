@@ -127,8 +127,12 @@ def optimize(
     ] = 64,
     split: Annotated[
         SplitChoice,
-        typer.Option("--split", help="Hold out rows in turns, 30 % at random, or the latest 30 %."),
-    ] = SplitChoice.folds,
+        typer.Option(
+            "--split",
+            help="Hold out rows in turns (folds), 30 % at random, or the latest 30 %; auto: in "
+            "turns, unless something is learned.",
+        ),
+    ] = SplitChoice.auto,
     folds: Annotated[int, typer.Option("--folds", metavar="N", help="How many turns.")] = 5,
     by_task: Annotated[
         bool,

@@ -75,6 +75,7 @@ def _parse_array(name: str, data: bytes, dtype: str) -> NDArray[Any]:
     if len(body) != math.prod(shape) * found.itemsize:
         raise ValueError(f"{name} has not the size that it claims")
     array: NDArray[Any] = np.frombuffer(body, found).reshape(shape)
-    if not (np.abs(array) <= MAX_MAGNITUDE).all():
+    # wider, because the limit itself is too large for a half-precision number
+    if not (np.abs(array.astype(np.float64)) <= MAX_MAGNITUDE).all():
         raise ValueError(f"{name} has numbers that are not finite")
     return array
