@@ -181,6 +181,10 @@ def optimize(
     is_recipe = output is not None and output.lower().endswith(".toml")
     chosen = prepare_output(chosen_format, as_json, None if is_recipe else output, logs)
     _check_targets([output if is_recipe else None, front, plot], logs)
+    if plot is not None:
+        from frugalctl.report.front_plot import check_suffix
+
+        check_suffix(plot)
     goal = make_goal(
         max_quality_loss, confidence, budget, max_latency_p95, willingness_to_pay, baseline
     )
