@@ -28,7 +28,7 @@ class LearnOptions:
 
     Attributes:
         score: see `SCORE_CHOICES`, or a scorer's file. "auto" is the logged confidence where
-            any is logged, else a scorer learned from the texts.
+            any is logged, else agreement, which needs nothing but the answers' texts.
         router: see `ROUTER_CHOICES`, or a router's file.
         score_ms: what scoring one answer takes; None is the scorer's own figure, 0 without one.
         score_usd: what scoring one answer costs.
@@ -126,7 +126,7 @@ def resolve_options(table: OutcomeTable, options: LearnOptions) -> LearnOptions:
     score = options.score
     confident = bool((~np.isnan(table.confidence)).any())
     if score == "auto":
-        score = "confidence" if confident or not _has_answers(table) else "learned"
+        score = "confidence" if confident or not _has_answers(table) else "agreement"
     elif score == "confidence" and not confident:
         raise InputError(
             "no outcome has a confidence, so no cascade can stop on it",

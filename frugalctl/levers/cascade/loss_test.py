@@ -69,7 +69,7 @@ def exact_p_value(lost: int, gained: int, rows: int, max_loss: float) -> float:
     largest = 0.0
     for gain in np.linspace(0, (1 - max_loss) / 2, _NUISANCE_POINTS):
         loss = gain + max_loss
-        chance = loss / (1 - gain)
+        chance = min(loss / (1 - gain), 1.0)
         mass = binom.pmf(gains, rows, gain) * binom.cdf(most_lost, rows - gains, chance)
         largest = max(largest, float(mass.sum()))
     return min(largest, 1.0)

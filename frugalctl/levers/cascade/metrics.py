@@ -67,9 +67,11 @@ def _curve(share: Floats, gap: Floats) -> tuple[Floats, Floats]:
     x = np.concatenate([[0.0], share, [1.0]])
     y = np.concatenate([[0.0], gap, [1.0]])
     distinct, at = np.unique(x, return_inverse=True)
+    if np.isnan(y).any():
+        return distinct, np.full(len(distinct), np.nan)
     best = np.full(len(distinct), -np.inf)
     np.maximum.at(best, at, y)
-    return distinct, best if not np.isnan(y).any() else np.full(len(distinct), np.nan)
+    return distinct, best
 
 
 def average_quality(cost: Floats, quality: Floats, low: float, high: float) -> float:

@@ -186,7 +186,7 @@ def _parse_meta(text: bytes, kind: str) -> dict[str, Any]:
         raise ValueError("its description is not an object")
     meta = cast("dict[str, Any]", decoded)
     if meta.get("kind") != kind:
-        raise ValueError(f"it is a {meta.get('kind')}" if "kind" in meta else "it does not say so")
+        raise ValueError(f"what it holds is: {meta.get('kind', 'not said')}")
     for key, version in (("schema_version", SCHEMA_VERSION), ("feature_version", FEATURE_VERSION)):
         if meta.get(key) != version:
             raise ValueError(f"{key} is {meta.get(key)!r}, not {version}")
