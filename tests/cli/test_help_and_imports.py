@@ -9,6 +9,7 @@ from frugalctl import __version__
 
 COMMANDS = [
     "replay",
+    "optimize",
     "report",
     "diff",
     "check",

@@ -102,7 +102,7 @@ def test_a_router_learns_the_topic(log, kind):
     assert found.router.kind != "mean"
     asked = [f"Question 7: tell me {TOPICS[0]}", f"Question 7: tell me {TOPICS[2]}"]
     predicted = found.router.predict(asked)
-    assert predicted[0, 0] > predicted[1, 0] + 0.2
+    assert predicted[0, 0] > predicted[1, 0] + 0.1
     assert auroc(found.routes[:, 0], log.quality[:, 0]) > 0.9
     assert found.errors[found.router.kind] < found.errors["mean"]
 
