@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from frugalctl.cli.console import note, print_text, render_tables, showing_progress
+from frugalctl.cli.one_answer import has_one_answer, print_one_answer, study_log
 from frugalctl.cli.options import (
     AsOfOption,
     Format,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from frugalctl.replay.goal import Goal
     from frugalctl.replay.learn import LearnOptions
     from frugalctl.replay.optimize import Optimized, OptimizeOptions
+    from frugalctl.replay.outcomes import OutcomeOptions
     from frugalctl.report.optimize import OptimizeReport
 
 _DEFAULT_LOSS = 0.01
@@ -194,6 +196,20 @@ def optimize(
     options = _make_options(goal, learn, split, folds, depth, bins, by_task, seed)
     table, notes = _read(logs, options, prices, as_of, model, on_error)
     tell_notes(notes)
+    if has_one_answer(table):
+        if is_recipe or front or plot:
+            raise UsageError(
+                "each request has one answer: there is no policy, front or picture to write",
+                hint="-o FILE.json, or no -o, takes what can be said",
+            )
+        read = _outcome_options(options, prices, as_of, model, on_error)
+        print_one_answer(
+            study_log(logs, table, read, goal.budget_usd, _split_names(models), seed),
+            {"input_xxh3": notes.input_xxh3, "prices": read.prices, "seed": seed},
+            chosen,
+            output,
+        )
+        return
     table = _pick(table, models, exclude)
     with showing_progress("policies searched"):
         found, report = _search(table, options, notes, prices, as_of)
@@ -288,18 +304,30 @@ def _read(
     on_error: OnErrorChoice,
 ) -> tuple[OutcomeTable, ReadNotes]:
     from frugalctl.log.read import ReadNotes
-    from frugalctl.replay.outcomes import OutcomeOptions, read_outcomes
-    from frugalctl.replay.run import parse_as_of
+    from frugalctl.replay.outcomes import read_outcomes
 
     notes = ReadNotes()
-    wanted = OutcomeOptions(
+    wanted = _outcome_options(options, prices, as_of, model, on_error)
+    return read_outcomes(logs, wanted, notes), notes
+
+
+def _outcome_options(
+    options: OptimizeOptions,
+    prices: PriceChoice,
+    as_of: str | None,
+    model: str | None,
+    on_error: OnErrorChoice,
+) -> OutcomeOptions:
+    from frugalctl.replay.outcomes import OutcomeOptions
+    from frugalctl.replay.run import parse_as_of
+
+    return OutcomeOptions(
         prices=prices.value,
         as_of_us=None if as_of is None else parse_as_of(as_of),
         on_error=on_error.value,
         model=model,
         texts=options.learn.needs_texts,
     )
-    return read_outcomes(logs, wanted, notes), notes
 
 
 def _pick(table: OutcomeTable, models: str | None, exclude: str | None) -> OutcomeTable:

@@ -28,7 +28,8 @@ def find_faults(batch: LogBatch) -> Faults:
 
     Rules: tokens and times are not negative, numbers are finite, quality lies in [0, 1], cached
     tokens fit in the input and reasoning in the output, a timestamp lies in the years 1 to 9999,
-    sampling is an object, and the outcomes name each a model, none twice.
+    sampling is an object, a propensity lies in (0, 1], and the outcomes name each a model, none
+    twice.
     """
     faults: Faults = {}
     columns = {name: batch.column(name) for name in (*_FINITE, "usage")}
@@ -37,6 +38,8 @@ def find_faults(batch: LogBatch) -> Faults:
         faults.setdefault(int(row), "the timestamp is outside the years 1 to 9999")
     for row in _find_odd_sampling(batch.column("sampling")):
         faults.setdefault(int(row), "sampling is not a JSON object")
+    for row in _find_odd_propensities(batch.column("propensity")):
+        faults.setdefault(int(row), "propensity is not above 0 and at most 1")
     for row in _find_odd_blocks(batch.column("prefix_blocks")):
         faults.setdefault(int(row), "prefix_blocks: a block is null")
     outcomes = batch.column("outcomes")
@@ -48,6 +51,13 @@ def find_faults(batch: LogBatch) -> Faults:
 def _find_odd_times(column: pa.Array) -> NDArray[np.int64]:
     times_us = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     return np.flatnonzero((times_us < MIN_US) | (times_us > MAX_US))
+
+
+def _find_odd_propensities(column: Any) -> NDArray[np.int64]:
+    if column.null_count == len(column):
+        return np.empty(0, dtype=np.int64)
+    chances = column.fill_null(1.0).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(~((chances > 0) & (chances <= 1)))
 
 
 def _find_odd_sampling(column: Any) -> NDArray[np.int64]:

@@ -58,7 +58,8 @@ class Request(msgspec.Struct, gc=False):
 
     `timestamp` is RFC 3339, epoch seconds or epoch milliseconds; `latency_ms` and `ttft_ms` are
     milliseconds, `cost_usd` US dollars, `quality` in [0, 1], `confidence` any real number
-    (higher is surer). `region` is a provider's processing region where it changes the price.
+    (higher is surer). `propensity` is the probability, above 0, with which whoever chose the model
+    at random chose this one. `region` is a provider's processing region where it changes the price.
     `sampling` is an object of what the request asked for beside its text: temperature, top_p,
     max_tokens, seed, stop, response_format and the like. `finish_reason` is why the answer ended:
     "stop", "length", "tool_calls", "content_filter" or another word (`frugalctl.log.finish`).
@@ -85,6 +86,7 @@ class Request(msgspec.Struct, gc=False):
     reference: str | None = None
     quality: float | None = None
     confidence: float | None = None
+    propensity: float | None = None
     outcomes: list[Outcome] | None = None
     prefix_blocks: list[int] | None = None
     block_tokens: int | None = None
@@ -133,6 +135,7 @@ REQUEST_FIELDS: dict[str, pa.DataType] = {
     "reference": pa.string(),
     "quality": pa.float64(),
     "confidence": pa.float64(),
+    "propensity": pa.float64(),
     "outcomes": pa.list_(OUTCOME),
     "prefix_blocks": pa.list_(pa.int64()),
     "block_tokens": pa.int64(),

@@ -17,7 +17,7 @@ from frugalctl.log.stream import on_disk
 from frugalctl.log.texts import read_asked
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.prices import PriceBook, load_book
-from frugalctl.replay.answers import Answers, PriceSource, collect_answers
+from frugalctl.replay.answers import Answers, PriceSource, collect_answers, floats
 from frugalctl.replay.judge import response_texts
 from frugalctl.replay.ledger import Floats, Integers
 
@@ -94,6 +94,8 @@ class _Gatherer:
     times_us: list[Integers] = field(default_factory=list[Integers])
     ids: list[str | None] = field(default_factory=list[str | None])
     tasks: list[str | None] = field(default_factory=list[str | None])
+    observed: list[Integers] = field(default_factory=list[Integers])
+    propensity: list[Floats] = field(default_factory=list[Floats])
     questions: list[str] = field(default_factory=list[str])
 
     def add(self, batch: LogBatch, answers: Answers) -> None:
@@ -115,6 +117,11 @@ class _Gatherer:
         self.sessions.append(batch.column("session"))
         times_us = batch.column("timestamp").cast(pa.int64()).fill_null(UNKNOWN_US)
         self.times_us.append(times_us.to_numpy(zero_copy_only=False))
+        observed = np.full(answers.requests, -1, dtype=np.int64)
+        own = at < answers.requests
+        observed[at[own]] = model[own]
+        self.observed.append(observed)
+        self.propensity.append(floats(batch.column("propensity")))
         self.ids += batch.column("id").to_pylist()
         self.tasks += batch.column("task").to_pylist()
         if self.texts:
@@ -146,6 +153,8 @@ class _Gatherer:
             time_us=np.concatenate(self.times_us),
             ids=tuple(self.ids),
             tasks=tuple(self.tasks),
+            observed=np.concatenate(self.observed),
+            propensity=np.concatenate(self.propensity),
             questions=tuple(self.questions),
             responses=tuple(tuple(column) for column in responses.T.tolist()),
         )

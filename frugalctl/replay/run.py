@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from frugalctl.replay.semantic_cache import SimulatedReuse
 
 _JUDGED = frozenset({"messages", "response"})
-_WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms", "finish_reason"}
+_WITHOUT = TEXT_FIELDS | {"prefix_blocks", "block_tokens", "ttft_ms", "finish_reason", "propensity"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,11 @@ def test_logs_that_nothing_can_be_learned_from(tmp_path):
     assert "no cost is known of" in said(lines_of(cost_usd=None))
     assert "no outcome has a confidence" in said(lines_of(confidence=None), "--score", "confidence")
     one = [line | {"outcomes": line["outcomes"][:1]} for line in lines_of()]
-    assert "answers of 1 model, small" in said(one)
+    assert "each request has one answer" in said(one)
+    recipe = str(tmp_path / "r.toml")
+    assert "no policy, front or picture" in said(one, "--budget", "1/1k", "-o", recipe)
+    alone = said(lines_of(), "--models", "small")
+    assert "1 model is left, and two are needed" in alone
     assert "split by time" in said(lines_of(), "--split", "time")
     broken = tmp_path / "nan.jsonl"
     broken.write_text('{"outcomes": [{"model": "a", "quality": NaN}]}\n')
@@ -175,3 +179,35 @@ def test_little_to_learn_is_a_note_not_an_error(tmp_path):
     assert "same quality on every request" in notes(lines_of(60, quality=1.0))
     same = notes(lines_of(60, quality=1.0, cost_usd=0.5))
     assert "small and middle have the same quality and cost" in same
+
+
+def test_one_answer_a_request_with_chances_is_estimated(tmp_path):
+    lines = [
+        {
+            "model": "gpt-4o" if at % 3 else "gpt-4o-mini",
+            "usage": {"input_tokens": 1000, "output_tokens": 100},
+            "timestamp": "2026-10-02T00:00:00Z",
+            "quality": float(at % 7 > (0 if at % 3 else 2)),
+            "propensity": 2 / 3 if at % 3 else 1 / 3,
+        }
+        for at in range(210)
+    ]
+    log = write(tmp_path / "log.jsonl", lines)
+    result = run("optimize", log, "--budget", "1/1k", "--json")
+    body = json.loads(result.stdout)
+    assert body["policy"] is None and "one answer" in body["reason"]
+    known = {one["model"]: one for one in body["estimates"]}
+    assert known["gpt-4o"]["quality"] == pytest.approx(6 / 7, abs=0.02)
+    assert known["gpt-4o-mini"]["quality"] == pytest.approx(4 / 7, abs=0.02)
+    low, high = known["gpt-4o"]["quality_ci95"]
+    assert low < 6 / 7 < high
+    fit = body["budget"]
+    assert fit["models"] == {"gpt-4o": 3.5, "gpt-4o-mini": 0.21}
+    assert fit["cheapest"] == "gpt-4o-mini" and fit["quality"] is None
+    observed = (2 * 3.5 + 0.21) / 3
+    assert fit["kept_share"] == pytest.approx((1 - 0.21) / (observed - 0.21))
+    text = run("optimize", log, "--budget", "0.1/1k").stdout.decode()
+    assert "No model fits." in text and "Estimated, not observed" in text
+    lines[4]["propensity"] = 0
+    bad = write(tmp_path / "bad.jsonl", lines)
+    assert "bad.jsonl:5: propensity is not above 0" in refuse(bad)

@@ -211,6 +211,7 @@ def requests(*, with_usage: bool = True, loose: bool = True) -> st.SearchStrateg
         "model": st.none() | names,
         "quality": st.none() | qualities,
         "confidence": st.none() | any_numbers,
+        "propensity": st.none() | st.integers(1, 8).map(lambda eighths: eighths / 8),
         "messages": st.none() | messages,
         "tools": st.none() | st.lists(json_values, max_size=2),
         "sampling": st.none() | st.dictionaries(texts, json_values, max_size=2),

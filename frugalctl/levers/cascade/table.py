@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class OutcomeTable:
         time_us: int64[n], `log.times.UNKNOWN_US` where missing.
         ids: n ids as logged.
         tasks: n tasks as logged.
+        observed: int64[n], the model that the request was sent to, -1 where nobody says.
+        propensity: float64[n], the chance with which it was chosen, NaN where unknown.
         questions: the text of each request's messages, "" without any; empty unless read.
         responses: m lists of n texts; empty unless read.
     """
@@ -41,6 +43,8 @@ class OutcomeTable:
     time_us: Integers
     ids: tuple[str | None, ...]
     tasks: tuple[str | None, ...]
+    observed: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    propensity: Floats = field(default_factory=lambda: np.empty(0))
     questions: tuple[str, ...] = ()
     responses: tuple[tuple[str | None, ...], ...] = ()
 
@@ -57,9 +61,9 @@ class OutcomeTable:
         """Some of the requests, in the order of `rows`."""
         at: list[int] = rows.tolist()
         cut = {
-            item.name: getattr(self, item.name)[rows]
+            item.name: column[rows]
             for item in fields(self)
-            if item.name not in ("models", "ids", "tasks", "questions", "responses")
+            if isinstance(column := getattr(self, item.name), np.ndarray) and len(column)
         }
         return replace(
             self,
@@ -74,9 +78,12 @@ class OutcomeTable:
         """Some of the models, in that order."""
         at = [self.models.index(name) for name in models]
         matrices = ("present", "quality", "cost_usd", "latency_ms", "confidence")
+        observed = np.full(len(self.models) + 1, -1, dtype=np.int64)
+        observed[at] = np.arange(len(at))
         return replace(
             self,
             models=models,
+            observed=observed[self.observed],
             responses=tuple(self.responses[number] for number in at) if self.responses else (),
             **{name: getattr(self, name)[:, at] for name in matrices},
         )
