@@ -162,9 +162,7 @@ def main() -> None:
         rows = show_splits(name, "certified", certified) + show_splits(name, "plain", plain)
         report(f"{name}: {arguments.splits} random halves, loss 0.02, confidence 0.9", rows)
     for name, table in tables.items():
-        report(
-            f"{name}: parity with the best single model", tabulate(table) + show_cheapest(table)
-        )
+        report(f"{name}: parity with the best single model", tabulate(table) + show_cheapest(table))
 
 
 if __name__ == "__main__":

@@ -179,6 +179,8 @@ def optimize(
 
       frugalctl replay tomorrow.jsonl --recipe best.toml
     """
+    from frugalctl.replay.optimize import OptimizeOptions
+
     spare_pandas()
     is_recipe = output is not None and output.lower().endswith(".toml")
     chosen = prepare_output(chosen_format, as_json, None if is_recipe else output, logs)
@@ -193,7 +195,7 @@ def optimize(
     learn = _make_learn_options(
         score, router, score_ms, score_usd, output if is_recipe else None, seed
     )
-    options = _make_options(goal, learn, split, folds, depth, bins, by_task, seed)
+    options = OptimizeOptions(goal, learn, split.value, folds, depth, bins, by_task, seed)
     table, notes = _read(logs, options, prices, as_of, model, on_error)
     tell_notes(notes)
     if has_one_answer(table):
@@ -259,30 +261,6 @@ def _make_learn_options(
         score_usd=score_usd,
         scorer_name=stem.with_suffix(".scorer.npz").name,
         router_name=stem.with_suffix(".router.npz").name,
-        seed=seed,
-    )
-
-
-def _make_options(
-    goal: Goal,
-    learn: LearnOptions,
-    split: SplitChoice,
-    folds: int,
-    depth: int,
-    bins: int,
-    by_task: bool,
-    seed: int,
-) -> OptimizeOptions:
-    from frugalctl.replay.optimize import OptimizeOptions
-
-    return OptimizeOptions(
-        goal=goal,
-        learn=learn,
-        split=split.value,
-        folds=folds,
-        depth=depth,
-        bins=bins,
-        by_task=by_task,
         seed=seed,
     )
 

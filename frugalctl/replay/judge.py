@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
@@ -153,7 +153,10 @@ def _score_agreement(
     from frugalctl.levers.cascade.agreement import code_answers
 
     texts = response_texts(batch)
-    responses = [np.where(at >= 0, texts[at], None).tolist() for at in index]
+    # numpy's -1 is the last text, and an answer that is not there has none.
+    responses = [
+        [texts[one] if one >= 0 else None for one in cast("list[int]", at.tolist())] for at in index
+    ]
     codes = code_answers(responses)
     return score_agreement([codes[:, step] for step in range(len(index))], asked)
 

@@ -108,10 +108,7 @@ class Choice:
         whole = evaluate(table, self.policy, judges)
         for task, chosen in self.tasks:
             mine = np.array([one == task for one in table.tasks], dtype=np.bool_)
-            found = evaluate(table, chosen.policy, judges)
-            whole = Evaluation(
-                *(np.where(mine, getattr(found, name), getattr(whole, name)) for name in _COLUMNS)
-            )
+            whole = whole.overlay(mine, evaluate(table, chosen.policy, judges))
         return whole
 
 

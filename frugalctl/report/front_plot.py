@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -112,11 +112,11 @@ def check_suffix(path: str) -> None:
 
 def _load_figure() -> Any:
     try:
-        from matplotlib import rc_context
+        import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "plot") from None
-    return Figure, rc_context
+    return Figure, cast("Any", matplotlib).rc_context
 
 
 def draw_front(plot: FrontPlot, path: str) -> None:

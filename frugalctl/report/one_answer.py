@@ -63,7 +63,7 @@ def _known(value: float) -> float | None:
 
 def lay_out_one_answer(found: OneAnswer) -> list[Table]:
     """The tables, in reading order."""
-    tables = []
+    tables: list[Table] = []
     if found.estimates:
         tables.append(_estimates(found))
     if found.budget is not None:

@@ -121,7 +121,7 @@ def _figures(report: OptimizeReport) -> Table:
 
 def _paired_cost(found: HeldOut | None) -> tuple[str, str, str]:
     if found is None:
-        return (UNKNOWN,) * 3
+        return UNKNOWN, UNKNOWN, UNKNOWN
     low, high = found.saving_ci95
     each, base = found.cost_usd / found.rows, found.reference_cost_usd / found.rows
     change = f"{-found.saving * 100:+.1f} % [{-high * 100:+.1f}, {-low * 100:+.1f}]"
@@ -130,7 +130,7 @@ def _paired_cost(found: HeldOut | None) -> tuple[str, str, str]:
 
 def _paired_quality(found: HeldOut | None) -> tuple[str, str, str]:
     if found is None:
-        return (UNKNOWN,) * 3
+        return UNKNOWN, UNKNOWN, UNKNOWN
     interval = format_interval(found.delta_quality_ci95, 4, sign=True)
     change = f"{found.delta_quality:+.4f} {interval}"
     return f"{found.quality:.4f}", f"{found.reference_quality:.4f}", change
@@ -138,7 +138,7 @@ def _paired_quality(found: HeldOut | None) -> tuple[str, str, str]:
 
 def _paired_ms(found: HeldOut | None, name: str) -> tuple[str, str, str]:
     if found is None:
-        return (UNKNOWN,) * 3
+        return UNKNOWN, UNKNOWN, UNKNOWN
     own, base = getattr(found, name), getattr(found, f"reference_{name}")
     change = UNKNOWN if math.isnan(own - base) else f"{own - base:+,.0f}"
     return _ms(own), _ms(base), change
@@ -192,7 +192,8 @@ def _baselines(report: OptimizeReport) -> Table:
 
 def _front(report: OptimizeReport) -> Table:
     front, corners = report.front, report.hull
-    at = corners[np.unique(np.linspace(0, len(corners) - 1, _FRONT_ROWS).round().astype(np.int64))]
+    spread = np.linspace(0, len(corners) - 1, _FRONT_ROWS).round().astype(np.int64)
+    shown: list[int] = corners[np.unique(spread)].tolist()
     rows = tuple(
         (
             *_name_policy(front.policies[one]),
@@ -200,7 +201,7 @@ def _front(report: OptimizeReport) -> Table:
             f"{front.quality[one]:.4f}",
             _ms(float(front.latency_ms[one])),
         )
-        for one in at.tolist()
+        for one in shown
     )
     columns = ("policy", "thresholds", "cost of 1,000>", "quality>", "latency ms>")
     notes = (

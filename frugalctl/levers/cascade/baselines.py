@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,10 +76,8 @@ def zero_router(table: OutcomeTable) -> list[Baseline]:
     singles = single_models(table)
     cost = np.array([one.cost_usd for one in singles])
     quality = np.array([one.quality for one in singles])
-    return [
-        Baseline("zero router", one.models, one.cost_usd, one.quality, one.latency_ms)
-        for one in (singles[at] for at in hull(cost, quality).tolist())
-    ]
+    corners: list[int] = hull(cost, quality).tolist()
+    return [replace(singles[at], name="zero router") for at in corners]
 
 
 def mix_at_quality(corners: list[Baseline], quality: float) -> Baseline | None:

@@ -49,9 +49,10 @@ class Front:
 
     def take(self, rows: Integers) -> Front:
         """Some of the policies, in the order of `rows`."""
+        at: list[int] = rows.tolist()
         return replace(
             self,
-            policies=tuple(self.policies[at] for at in rows.tolist()),
+            policies=tuple(self.policies[one] for one in at),
             cost_usd=self.cost_usd[rows],
             quality=self.quality[rows],
             latency_ms=self.latency_ms[rows],
@@ -75,6 +76,16 @@ class Evaluation:
     latency_ms: Floats
     calls: Integers
     covered: Mask
+
+    def overlay(self, rows: Mask, other: Evaluation) -> Evaluation:
+        """This one, but for the rows where another holds."""
+        return Evaluation(
+            np.where(rows, other.cost_usd, self.cost_usd),
+            np.where(rows, other.quality, self.quality),
+            np.where(rows, other.latency_ms, self.latency_ms),
+            np.where(rows, other.calls, self.calls),
+            np.where(rows, other.covered, self.covered),
+        )
 
 
 def evaluate(

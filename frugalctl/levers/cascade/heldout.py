@@ -120,7 +120,8 @@ def sum_clusters(columns: Sequence[Floats], groups: Integers) -> Floats:
     if count > MAX_CLUSTERS:
         groups = np.random.default_rng(0).permutation(count)[groups] % MAX_CLUSTERS
         count = MAX_CLUSTERS
-    return np.stack([np.bincount(groups, weights=one, minlength=count) for one in columns])
+    sums = [np.bincount(groups, weights=one, minlength=count) for one in columns]
+    return np.array(sums, dtype=np.float64)
 
 
 def bootstrap(

@@ -225,12 +225,13 @@ class _Reader:
 
 def _read_predictor(reader: _Reader, said: Any, width: int, outputs: int) -> Predictor | None:
     counts = cast("dict[str, Any]", said if isinstance(said, dict) else {})
-    kind, trees, depth, rows = (counts.get(key) for key in ("kind", "trees", "depth", "rows"))
+    kind = counts.get("kind")
     if kind == RAW:
         return None
     known: Kind | None = next((one for one in KINDS if one == kind), None)
-    if known is None or any(type(one) is not int or one < 0 for one in (trees, depth, rows)):
+    if known is None:
         raise ValueError("a predictor is of no known kind")
+    trees, depth, rows = (_count(counts.get(key)) for key in ("trees", "depth", "rows"))
     boosted, near = known == "boosting", known == "knn"
     if boosted != (trees > 0 and 0 < depth <= _MOST_DEPTH) or near != (rows > 0):
         raise ValueError("a predictor has not the parts of its kind")
@@ -251,6 +252,12 @@ def _read_predictor(reader: _Reader, said: Any, width: int, outputs: int) -> Pre
         reader.take(rows, width if near else 0, blob="vectors"),
         reader.take(rows, outputs if near else 0).astype(np.float32),
     )
+
+
+def _count(said: object) -> int:
+    if type(said) is not int or said < 0:
+        raise ValueError("a predictor has not the parts of its kind")
+    return said
 
 
 def _read_forest(reader: _Reader, trees: int, depth: int, width: int) -> Forest:

@@ -222,11 +222,11 @@ def _wins(
     draw = np.random.default_rng(seed)
     groups = np.unique(clusters, return_inverse=True)[1]
     order = np.argsort(groups, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(groups))[:-1])
+    members: list[Integers] = np.split(order, np.cumsum(np.bincount(groups))[:-1])
     gains: list[float] = []
     for _ in range(_RESAMPLES):
-        picked = draw.integers(len(members), size=len(members))
-        at = np.concatenate([members[one] for one in picked.tolist()])
+        picked: list[int] = draw.integers(len(members), size=len(members)).tolist()
+        at = np.concatenate([members[one] for one in picked])
         gains.append(auroc(learned[at], right[at]) - auroc(confidence[at], right[at]))
     return bool(gain > np.nanstd(gains))
 

@@ -53,9 +53,9 @@ def search_agreement(
         if latency_limit_ms is not None:
             late = int((~(found.latency_ms <= latency_limit_ms)).sum())
         if latency_limit_ms is None or 20 * late <= len(table) - 1:
-            figures = (found.cost_usd, found.quality, found.latency_ms)
+            cost, quality, latency = found.cost_usd, found.quality, found.latency_ms
             kept.append(policy)
-            means.append(tuple(float(column.mean()) for column in figures))
+            means.append((float(cost.mean()), float(quality.mean()), float(latency.mean())))
     if not kept:
         return None
     cost_usd, quality, latency_ms = np.array(means, dtype=np.float64).T

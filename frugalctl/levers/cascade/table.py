@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,15 +56,16 @@ class OutcomeTable:
     def complete(self) -> Mask:
         """bool[n], the requests of which every model's quality and cost are known."""
         known = self.present & ~np.isnan(self.quality) & ~np.isnan(self.cost_usd)
-        return known.all(axis=1)
+        return np.all(known, axis=1)
 
     def take(self, rows: Integers) -> OutcomeTable:
         """Some of the requests, in the order of `rows`."""
         at: list[int] = rows.tolist()
-        cut = {
-            item.name: column[rows]
-            for item in fields(self)
-            if isinstance(column := getattr(self, item.name), np.ndarray) and len(column)
+        columns: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        cut: dict[str, Any] = {
+            name: column[rows]
+            for name, column in columns.items()
+            if isinstance(column, np.ndarray) and column.size
         }
         return replace(
             self,

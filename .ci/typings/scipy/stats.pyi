@@ -1,0 +1,4 @@
+# scipy ships no types. To pyright what we take of it is Any.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
