@@ -1,0 +1,344 @@
+"""Keep the units of a prompt that matter most, whole and in their order, within a budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from frugalctl.embed import Embedder, load_embedder
+from frugalctl.errors import UsageError
+from frugalctl.levers.compress.assemble import (
+    NOT_CENTRAL,
+    NOT_RELEVANT,
+    join_kept,
+    keep_gaps,
+    make_part,
+    reorder_documents,
+)
+from frugalctl.levers.compress.caution import (
+    SAFE_SHARE,
+    Flags,
+    find_uncertain,
+    joins_facts,
+)
+from frugalctl.levers.compress.pieces import CompressedPart, Span
+from frugalctl.levers.compress.protect import ALWAYS
+from frugalctl.levers.compress.score import (
+    SAID_ALREADY,
+    read_texts,
+    score_by_centrality,
+    score_by_question,
+)
+from frugalctl.levers.compress.score_words import Floats
+from frugalctl.levers.compress.settings import CompressSettings
+from frugalctl.levers.compress.units import Atom, cut_atoms
+
+Count = Callable[[str], int]
+
+_ROUNDS = 3
+_TOLD_KINDS = ("code", "json", "table", "log", "html")
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What is kept so far, of the atoms of all parts in one row.
+
+    Attributes:
+        atoms: of each part.
+        flat: of all parts.
+        kept: of each in `flat`.
+        costs: tokens of each that is free or a frame, with the white space before it.
+        frames: of each block, its frames.
+        open_units: of each block, how many of its free atoms are kept.
+        tokens: of all that is kept, as measured last.
+    """
+
+    atoms: list[list[Atom]]
+    flat: list[Atom]
+    kept: list[bool]
+    costs: list[int]
+    frames: dict[int, list[int]]
+    open_units: dict[int, int] = field(default_factory=dict[int, int])
+    tokens: int = 0
+
+    def price(self, bundle: Sequence[int]) -> int:
+        """What keeping these would add, about; frames included that would come with them."""
+        tokens = sum(self.costs[at] for at in bundle)
+        block = self.flat[bundle[0]].block
+        if not self.open_units.get(block):
+            tokens += sum(self.costs[at] for at in self.frames.get(block, ()))
+        return tokens
+
+    def keep(self, bundle: Sequence[int], stays: bool = True) -> None:
+        """Keep or drop these, and the frames of their block with the first or last of them."""
+        block = self.flat[bundle[0]].block
+        for at in bundle:
+            self.kept[at] = stays
+        opened = self.open_units.get(block, 0) + (len(bundle) if stays else -len(bundle))
+        self.open_units[block] = opened
+        for at in self.frames.get(block, ()):
+            self.kept[at] = opened > 0
+
+    def measure(self, count: Count) -> int:
+        """Count the tokens of what is kept, exactly."""
+        start = self.tokens = 0
+        for atoms in self.atoms:
+            self.tokens += count(join_kept(atoms, self.kept[start : start + len(atoms)]))
+            start += len(atoms)
+        return self.tokens
+
+
+def select(
+    parts: Sequence[CompressedPart],
+    question: str | None,
+    count: Count,
+    budget_tokens: int,
+    settings: CompressSettings,
+    embedder: Embedder | None = None,
+) -> list[CompressedPart]:
+    """Drop what matters least until the parts together are within the budget.
+
+    Locked segments, instructions, questions, tool calls and what holds a span that always has to
+    be there stay; exemplars go whole; the title of a document and the header of a table stay with
+    any of it.
+
+    Args:
+        parts: what earlier tiers made of them.
+        question: what the units are to be relevant to; None or a blank one for a summary.
+        count: tokens of a text for the target model.
+        budget_tokens: the most that the texts of all parts may count together.
+        settings: `embedder`, `neighbours`, `reorder` and `auto` are read.
+        embedder: used in place of the one that the settings name.
+
+    Returns:
+        As many parts, with the same text covered.
+
+    Raises:
+        UsageError: what has to stay is more than the budget, or nothing at all would be left.
+    """
+    choice = _start(parts, count)
+    free = [at for at, atom in enumerate(choice.flat) if atom.role == "free" and atom.text]
+    whole = sum(count(part.text) for part in parts)
+    if not free or (whole <= budget_tokens and not settings.auto):
+        return _check_fixed(parts, choice, count, budget_tokens, whole <= budget_tokens)
+    if settings.auto and settings.rate is None and settings.target_tokens is None:
+        budget_tokens = 0
+    scores, uncertain = _score([choice.flat[at] for at in free], question, settings, embedder)
+    score_of = dict(zip(free, scores.tolist(), strict=True))
+    ranked = sorted(_bundle(choice, free), key=lambda one: -max(score_of[at] for at in one))
+    _fill(choice, ranked, count, budget_tokens, settings.auto)
+    warnings: list[str] = []
+    if settings.auto:
+        needed = {free[at] for at in np.flatnonzero(uncertain)}
+        warnings += _keep_needed(choice, ranked, needed, count, budget_tokens)
+    _check_left(choice, ranked, budget_tokens)
+    warnings += _warn(choice, question, choice.tokens / max(whole, 1))
+    reason = NOT_RELEVANT if question else NOT_CENTRAL
+    made = _finish(parts, choice, score_of, reason, settings)
+    while _grew(made, count, budget_tokens, settings):
+        _drop_last(choice, ranked, budget_tokens)
+        made = _finish(parts, choice, score_of, reason, settings)
+    return [replace(made[0], warnings=(*made[0].warnings, *warnings)), *made[1:]]
+
+
+def _score(
+    units: Sequence[Atom],
+    question: str | None,
+    settings: CompressSettings,
+    embedder: Embedder | None,
+) -> tuple[Floats, Flags]:
+    """What each unit is worth, and whether to drop it is not safe."""
+    texts = read_texts(units)
+    if embedder is None and settings.embedder != "none":
+        embedder = _load_once(settings.embedder)
+    if question and question.strip():
+        scores = score_by_question(texts, question, embedder, settings.neighbours)
+        return scores, find_uncertain(scores, embedder is not None)
+    scores, redundancy = score_by_centrality(texts, embedder)
+    return scores, redundancy < SAID_ALREADY
+
+
+@lru_cache(maxsize=2)
+def _load_once(spec: str) -> Embedder:
+    """The embedder, which knows the words of the prompts before."""
+    return load_embedder(spec)
+
+
+def _start(parts: Sequence[CompressedPart], count: Count) -> _Choice:
+    atoms = cut_atoms(parts, _is_pinned)
+    flat = [atom for row in atoms for atom in row]
+    with_units = {atom.block for atom in flat if atom.role == "free" and atom.text}
+    kept = [
+        atom.role == "fixed" or (atom.role == "frame" and atom.block not in with_units)
+        for atom in flat
+    ]
+    frames: dict[int, list[int]] = {}
+    costs = [0] * len(flat)
+    gap = ""
+    for at, atom in enumerate(flat):
+        if atom.role == "gap":
+            gap = atom.text
+            continue
+        if atom.role in ("free", "frame") and not kept[at]:
+            costs[at] = count(gap + atom.text) if atom.text else 0
+            if atom.role == "frame":
+                frames.setdefault(atom.block, []).append(at)
+        gap = ""
+    return _Choice(atoms, flat, kept, costs, frames)
+
+
+def _is_pinned(span: Span) -> bool:
+    return span.reason in ALWAYS
+
+
+def _check_fixed(
+    parts: Sequence[CompressedPart], choice: _Choice, count: Count, budget_tokens: int, fits: bool
+) -> list[CompressedPart]:
+    if not fits:
+        raise _too_small(choice.measure(count), budget_tokens)
+    return list(parts)
+
+
+def _too_small(least: int, budget_tokens: int) -> UsageError:
+    return UsageError(
+        f"{budget_tokens} tokens are too few: what has to stay is {least}",
+        hint=f"give a target of {least} tokens or more",
+    )
+
+
+def _bundle(choice: _Choice, free: Sequence[int]) -> list[list[int]]:
+    """What is kept or dropped at once, an exemplar or else one unit, by place in `flat`."""
+    bundles: dict[tuple[str, int], list[int]] = {}
+    for at in free:
+        atom = choice.flat[at]
+        key = ("block", atom.block) if atom.kind == "exemplar" else ("unit", at)
+        bundles.setdefault(key, []).append(at)
+    return list(bundles.values())
+
+
+def _fill(
+    choice: _Choice,
+    ranked: Sequence[Sequence[int]],
+    count: Count,
+    budget_tokens: int,
+    auto: bool,
+) -> None:
+    """Keep the best that fit, by what they cost apart; then by what is left when joined."""
+    least = choice.measure(count)
+    if least > budget_tokens:
+        if auto:
+            return
+        raise _too_small(least, budget_tokens)
+    waiting = ranked
+    for _ in range(_ROUNDS):
+        taken, waiting = _take(choice, waiting, budget_tokens - choice.tokens)
+        if not taken or choice.measure(count) > budget_tokens:
+            break
+    kept = [bundle for bundle in ranked if choice.kept[bundle[0]]]
+    at_once = 1
+    while choice.tokens > budget_tokens:
+        for bundle in kept[-at_once:]:
+            choice.keep(bundle, stays=False)
+        del kept[-at_once:]
+        at_once *= 2
+        choice.measure(count)
+
+
+def _grew(
+    made: Sequence[CompressedPart], count: Count, budget_tokens: int, settings: CompressSettings
+) -> bool:
+    """Whether documents in another order count more tokens than allowed."""
+    if settings.reorder == "none" or settings.auto:
+        return False
+    return sum(count(part.text) for part in made) > budget_tokens
+
+
+def _drop_last(choice: _Choice, ranked: Sequence[Sequence[int]], budget_tokens: int) -> None:
+    worst = next((one for one in reversed(ranked) if choice.kept[one[0]]), None)
+    if worst is None:
+        raise _too_small(choice.tokens, budget_tokens)
+    choice.keep(worst, stays=False)
+
+
+def _keep_needed(
+    choice: _Choice,
+    ranked: Sequence[Sequence[int]],
+    needed: set[int],
+    count: Count,
+    budget_tokens: int,
+) -> list[str]:
+    """Keep what may matter as well, whatever the budget says."""
+    for bundle in ranked:
+        if not choice.kept[bundle[0]] and not needed.isdisjoint(bundle):
+            choice.keep(bundle)
+    if choice.measure(count) <= budget_tokens or not budget_tokens:
+        return []
+    return [
+        f"{choice.tokens} tokens are kept where {budget_tokens} were asked for: what else would "
+        "go may be needed"
+    ]
+
+
+def _check_left(choice: _Choice, ranked: Sequence[Sequence[int]], budget_tokens: int) -> None:
+    """A prompt is never emptied."""
+    if not any(stays and choice.flat[at].text.strip() for at, stays in enumerate(choice.kept)):
+        raise _too_small(min(choice.price(bundle) for bundle in ranked), budget_tokens)
+
+
+def _warn(choice: _Choice, question: str | None, share: float) -> list[str]:
+    warnings: list[str] = []
+    if question and share < SAFE_SHARE and joins_facts(question):
+        warnings.append(
+            f"the question seems to need several facts, and {share:.0%} of the tokens are kept: "
+            "one of them may be lost"
+        )
+    kinds = {atom.block: atom.kind for atom in choice.flat if atom.kind in _TOLD_KINDS}
+    alive = {atom.block for atom, stays in zip(choice.flat, choice.kept, strict=True) if stays}
+    emptied = Counter(kind for block, kind in kinds.items() if block not in alive)
+    if emptied:
+        told = ", ".join(f"{kind} ({blocks})" for kind, blocks in sorted(emptied.items()))
+        warnings.append(f"dropped whole: {told}")
+    return warnings
+
+
+def _take(
+    choice: _Choice, ranked: Sequence[Sequence[int]], left: int
+) -> tuple[bool, list[Sequence[int]]]:
+    """Keep what fits into the tokens that are left, the best first."""
+    waiting: list[Sequence[int]] = []
+    for bundle in ranked:
+        tokens = choice.price(bundle)
+        if tokens > left:
+            waiting.append(bundle)
+            continue
+        choice.keep(bundle)
+        left -= tokens
+    return len(waiting) < len(ranked), waiting
+
+
+def _finish(
+    parts: Sequence[CompressedPart],
+    choice: _Choice,
+    scores: dict[int, float],
+    reason: str,
+    settings: CompressSettings,
+) -> list[CompressedPart]:
+    relevance: dict[int, float] = {}
+    for at, score in scores.items():
+        block = choice.flat[at].block
+        relevance[block] = max(score, relevance.get(block, score))
+    made: list[CompressedPart] = []
+    start = 0
+    for part, atoms in zip(parts, choice.atoms, strict=True):
+        end = start + len(atoms)
+        own = [scores.get(at) for at in range(start, end)]
+        one = make_part(part, atoms, keep_gaps(atoms, choice.kept[start:end]), own, reason)
+        if settings.reorder != "none":
+            one = reorder_documents(one, atoms, relevance, settings.reorder)
+        made.append(one)
+        start = end
+    return made
