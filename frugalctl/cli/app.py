@@ -15,6 +15,7 @@ import frugalctl
 from frugalctl.cli import (
     cache,
     check,
+    compress,
     diff,
     log,
     normalize,
@@ -76,6 +77,7 @@ app.command("report")(report.report)
 app.command("diff")(diff.diff)
 app.command("check")(check.check)
 app.command("normalize")(normalize.normalize)
+app.add_typer(compress.app, name="compress")
 app.add_typer(cache.app, name="cache")
 app.add_typer(prices.app, name="prices")
 app.add_typer(log.app, name="log")

@@ -37,8 +37,11 @@ def load_defaults(app: Any) -> dict[str, Any]:
 
 def name_variables(command: Any, prefix: str) -> None:
     """Name the variable of each option after its long name: `FRUGALCTL_REPLAY_AS_OF`."""
-    for name, inner in _commands(command).items():
-        inner_prefix = f"{prefix}_{name.upper()}"
+    inner_commands = dict(_commands(command))
+    if _default(command) is not None:
+        inner_commands[""] = _default(command)
+    for name, inner in inner_commands.items():
+        inner_prefix = f"{prefix}_{name.upper()}" if name else prefix
         for option, parameter in _options(inner).items():
             parameter.envvar = f"{inner_prefix}_{option.upper().replace('-', '_')}"
         name_variables(inner, inner_prefix)
@@ -46,6 +49,11 @@ def name_variables(command: Any, prefix: str) -> None:
 
 def _commands(command: Any) -> dict[str, Any]:
     return getattr(command, "commands", {})
+
+
+def _default(command: Any) -> Any:
+    """The command of a group that needs no name, if it has one."""
+    return getattr(command, "default_command", None)
 
 
 def _options(command: Any) -> dict[str, Any]:
@@ -77,7 +85,8 @@ def _read_table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
 
 def _to_parameters(table: dict[str, Any], command: Any, where: str, path: str) -> dict[str, Any]:
     commands = _commands(command)
-    options = {} if commands else _options(command)
+    default = _default(command)
+    options = _options(default or command) if default or not commands else {}
     found: dict[str, Any] = {}
     for key, value in table.items():
         name, full = key.replace("_", "-"), path + key
@@ -88,7 +97,8 @@ def _to_parameters(table: dict[str, Any], command: Any, where: str, path: str) -
             found[name] = _to_parameters(inner, commands[name], where, f"{full}.")
         elif name in options:
             _check_shape(value, options[name], where, full)
-            found[options[name].name] = value
+            holder = found.setdefault(default.name, {}) if default else found
+            holder[options[name].name] = value
         else:
             raise ConfigError(
                 f"unknown key {full!r}", where=where, hint=_hint(name, (*commands, *options))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.prices import Calls, PriceBook
 from frugalctl.replay.answers import Answers, PriceSource, collect_answers
+from frugalctl.replay.decisions import Chosen, Judging, ReusedAnswers, sum_calls, take_side
 from frugalctl.replay.judge import NO_JUDGE, Judge
 from frugalctl.replay.ledger import Floats, Integers, LedgerBatch, Mask, ModelCalls, Side
 from frugalctl.replay.recipe import Recipe
@@ -41,40 +42,19 @@ class CachePlan(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ReusedAnswers:
-    """What a semantic cache did with n requests.
+class PromptPlan(Protocol):
+    """What compression made of the prompts of a log."""
 
-    Attributes:
-        hit: bool[n], whether it answered the request, which is then not sent.
-        asked: bool[n], whether the request was looked up at all.
-        model: string[n], whose answer it gave; null where it gave none.
-        source: string[n], the id of the request whose answer that was; null where none.
-        quality: float64[n], of that answer for this request; NaN where unknown.
-        lookup_ms: what a look-up takes.
-        fee_usd: float64[n], what embedding the question cost; None for a local model.
-    """
+    def price(self, answers: Answers, chosen: Chosen, taken: Side, setup: Setup) -> Side:
+        """Price the calls of the next batch, with the tokens of compressed prompts.
 
-    hit: Mask
-    asked: Mask
-    model: pa.Array
-    source: pa.Array
-    quality: Floats
-    lookup_ms: float
-    fee_usd: Floats | None = None
-
-    def take(self, first: int, rows: int) -> ReusedAnswers:
-        """The same of a run of the requests."""
-        span = slice(first, first + rows)
-        return ReusedAnswers(
-            self.hit[span],
-            self.asked[span],
-            self.model.slice(first, rows),
-            self.source.slice(first, rows),
-            self.quality[span],
-            self.lookup_ms,
-            None if self.fee_usd is None else self.fee_usd[span],
-        )
+        Args:
+            answers: all answers of the batch.
+            chosen: the calls that are made.
+            taken: what they took as logged.
+            setup: the price book and the rest.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +85,7 @@ def replay(
     setup: Setup,
     plan: CachePlan | None = None,
     reuse: ReusedAnswers | None = None,
+    prompts: PromptPlan | None = None,
 ) -> Iterator[LedgerBatch]:
     """Replay a log, batch by batch.
 
@@ -113,6 +94,7 @@ def replay(
         setup: the recipe and the rest.
         plan: what the prompt cache decided, where the recipe has one.
         reuse: what the semantic cache did with all requests of the log, where there is one.
+        prompts: what compression made of their prompts, where the recipe has it.
 
     Raises:
         UsageError: at the end, if the log has no answer at all of a model that is needed.
@@ -129,7 +111,7 @@ def replay(
             missing -= seen
         given = None if reuse is None else reuse.take(first, answers.requests)
         first += answers.requests
-        yield replay_batch(batch, answers, setup, plan, given)
+        yield replay_batch(batch, answers, setup, plan, given, prompts)
     if missing:
         _refuse_models(sorted(missing), seen)
 
@@ -143,61 +125,13 @@ def _refuse_models(missing: list[str], seen: set[str]) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The calls that a recipe makes, in the order of their requests.
-
-    Attributes:
-        row: int64[c], the request that each call serves.
-        answer: int64[c], the index of its answer.
-        covered: bool[n], whether the log has all the answers that a request needs.
-        judging: what scoring answers and routing took; None without a cascade.
-    """
-
-    row: Integers
-    answer: Integers
-    covered: Mask
-    judging: Judging | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """What scoring answers and routing questions took.
-
-    Attributes:
-        usd: float64[n]; None where no policy pays for it.
-        ms: float64[n].
-    """
-
-    usd: Floats | None
-    ms: Floats
-
-    @staticmethod
-    def none(policies: Sequence[CascadePolicy], rows: int) -> Judging:
-        """Nothing so far."""
-        paid = any(policy.score_usd for policy in policies)
-        return Judging(np.zeros(rows) if paid else None, np.zeros(rows))
-
-    def add(self, policy: CascadePolicy, called: Mask, sent: Mask) -> None:
-        """Add what a policy's scorer and router took; the last model's answer is not scored.
-
-        Args:
-            policy: the policy.
-            called: bool[k, n], the calls that it made.
-            sent: bool[n], the requests that it served.
-        """
-        scored = called[:-1][np.array(policy.asked, dtype=np.bool_)].sum(axis=0)
-        if self.usd is not None:
-            self.usd[:] += scored * policy.score_usd
-        self.ms[:] += scored * policy.score_ms + sent * policy.route_ms
-
-
 def replay_batch(
     batch: LogBatch,
     answers: Answers,
     setup: Setup,
     plan: CachePlan | None = None,
     reuse: ReusedAnswers | None = None,
+    prompts: PromptPlan | None = None,
 ) -> LedgerBatch:
     """Replay one batch of requests, whose answers are known and priced.
 
@@ -207,26 +141,15 @@ def replay_batch(
         setup: the recipe and the rest.
         plan: what the prompt cache decided for the calls, which it hands out in their order.
         reuse: what the semantic cache did with these requests.
+        prompts: what compression made of their prompts, which it hands out in their order.
     """
     rows = batch.requests.num_rows
     own = choose_baseline_answers(answers, setup)
     baseline = take_side(answers.side, own)
     chosen = choose_calls(batch, answers, setup, reuse)
     covered = chosen.covered
-    taken = take_side(answers.side, chosen.answer)
-    recipe, after = baseline, dict[str, Floats]()
-    if reuse is not None:
-        fee_usd = 0.0 if reuse.fee_usd is None else reuse.fee_usd
-        after["semantic_cache"] = np.where(reuse.hit, 0.0, baseline.cost_usd) + fee_usd
-    if setup.recipe.cascade is not None:
-        recipe = _sum_calls(taken, chosen, rows, reuse)
-        after["cascade"] = recipe.cost_usd
-    if plan is not None:
-        taken = plan.price(answers.calls, chosen.answer, taken, setup)
-    if plan is not None or (reuse is not None and setup.recipe.cascade is None):
-        recipe = _sum_calls(taken, chosen, rows, reuse)
-    if plan is not None:
-        after["prompt_cache"] = recipe.cost_usd
+    given = _Given(plan, reuse, prompts)
+    taken, recipe, after = _apply_levers(answers, chosen, setup, baseline, given)
     calls = ModelCalls(chosen.row, taken.model, taken.cost_usd)
     guessed = answers.estimated[own] | (
         np.bincount(chosen.row[answers.estimated[chosen.answer]], minlength=rows) > 0
@@ -244,6 +167,40 @@ def replay_batch(
         after=after,
         reused_from=None if reuse is None else reuse.source,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What levers that see the whole log decided before."""
+
+    plan: CachePlan | None
+    reuse: ReusedAnswers | None
+    prompts: PromptPlan | None
+
+
+def _apply_levers(
+    answers: Answers, chosen: Chosen, setup: Setup, baseline: Side, given: _Given
+) -> tuple[Side, Side, dict[str, Floats]]:
+    """What the calls take, what the requests take, and what these cost after each lever."""
+    rows, reuse = answers.requests, given.reuse
+    taken, recipe = take_side(answers.side, chosen.answer), baseline
+    after: dict[str, Floats] = {}
+    if reuse is not None:
+        fee_usd = 0.0 if reuse.fee_usd is None else reuse.fee_usd
+        after["semantic_cache"] = np.where(reuse.hit, 0.0, baseline.cost_usd) + fee_usd
+    if reuse is not None or setup.recipe.cascade is not None:
+        recipe = sum_calls(taken, chosen, rows, reuse)
+    if setup.recipe.cascade is not None:
+        after["cascade"] = recipe.cost_usd
+    if given.prompts is not None:
+        taken = given.prompts.price(answers, chosen, taken, setup)
+        recipe = sum_calls(taken, chosen, rows, reuse)
+        after["compress"] = recipe.cost_usd
+    if given.plan is not None:
+        taken = given.plan.price(answers.calls, chosen.answer, taken, setup)
+        recipe = sum_calls(taken, chosen, rows, reuse)
+        after["prompt_cache"] = recipe.cost_usd
+    return taken, recipe, after
 
 
 def choose_baseline_answers(answers: Answers, setup: Setup) -> Integers:
@@ -311,80 +268,6 @@ def _assign_policies(
             rest &= ~mine
             yield policy, mine
     yield recipe.cascade, rest
-
-
-def take_side(side: Side, index: Integers) -> Side:
-    """What stands at an index; what stands at -1 is not to be used."""
-    if len(index) == len(side.model) and np.array_equal(index, np.arange(len(index))):
-        return side
-    at = np.maximum(index, 0)
-    return Side(
-        model=side.model.take(pa.array(at)),
-        tokens={key: value[at] for key, value in side.tokens.items()},
-        known=side.known[at],
-        usd={key: value[at] for key, value in side.usd.items()},
-        cost_usd=side.cost_usd[at],
-        latency_ms=side.latency_ms[at],
-        quality=side.quality[at],
-    )
-
-
-def _sum_calls(taken: Side, chosen: Chosen, rows: int, reuse: ReusedAnswers | None = None) -> Side:
-    """What each request took: its calls' sum; the model and the quality of its last call.
-
-    Where a semantic cache answered, there was no call, but a look-up.
-    """
-    row = chosen.row
-    last = np.full(rows, -1, dtype=np.int64)
-    last[row] = np.arange(len(row))
-    answer = take_side(taken, last) if len(row) else taken
-
-    def total(values: Floats | Integers) -> Floats:
-        return np.bincount(row, weights=values, minlength=rows).astype(np.float64)
-
-    nothing = np.full(rows, np.nan)
-    side = Side(
-        model=answer.model if len(row) else pa.nulls(rows, pa.string()),
-        tokens={key: total(value).astype(np.int64) for key, value in taken.tokens.items()},
-        known=np.bincount(row[~taken.known], minlength=rows) == 0,
-        usd={key: total(value) for key, value in taken.usd.items()},
-        cost_usd=total(taken.cost_usd),
-        latency_ms=total(taken.latency_ms),
-        quality=answer.quality if len(row) else nothing,
-        fees_usd={fee: total(paid_usd) for fee, paid_usd in taken.fees_usd.items()},
-    )
-    if chosen.judging is not None:
-        side = _add_judging(side, chosen.judging)
-    return side if reuse is None else _add_look_ups(side, reuse)
-
-
-def _add_judging(side: Side, judging: Judging) -> Side:
-    """What scorers and routers took, in what the requests took."""
-    latency_ms = side.latency_ms + judging.ms
-    if judging.usd is None:
-        return replace(side, latency_ms=latency_ms)
-    return replace(
-        side,
-        cost_usd=side.cost_usd + judging.usd,
-        latency_ms=latency_ms,
-        fees_usd={"scoring": judging.usd} | side.fees_usd,
-    )
-
-
-def _add_look_ups(side: Side, reuse: ReusedAnswers) -> Side:
-    """Reused answers, and what looking for them took, in what the requests took."""
-    cost_usd, fees_usd = side.cost_usd, side.fees_usd
-    if reuse.fee_usd is not None:
-        cost_usd = cost_usd + reuse.fee_usd
-        fees_usd = {"embedding": reuse.fee_usd} | fees_usd
-    return replace(
-        side,
-        model=pc.if_else(pa.array(reuse.hit), reuse.model, side.model),
-        cost_usd=cost_usd,
-        latency_ms=side.latency_ms + np.where(reuse.asked, reuse.lookup_ms, 0.0),
-        quality=np.where(reuse.hit, reuse.quality, side.quality),
-        fees_usd=fees_usd,
-    )
 
 
 def _name_unpriced(covered: Mask, baseline: Side, calls: ModelCalls) -> pa.Array:

@@ -116,6 +116,7 @@ class LedgerMeta:
         skipped_lines: bad lines left out of the log.
         semantic_cache: what the semantic cache did, as `replay.semantic_cache` sums it up.
         prompt_cache: what the simulated prompt cache did, as `replay.prompt_cache` sums it up.
+        compress: what compression did, as `replay.compress` sums it up.
     """
 
     baseline: str
@@ -129,6 +130,7 @@ class LedgerMeta:
     skipped_lines: int
     semantic_cache: dict[str, Any] | None = None
     prompt_cache: dict[str, Any] | None = None
+    compress: dict[str, Any] | None = None
 
 
 def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +27,12 @@ from frugalctl.prices.cache_rules import CacheRule, find_cache_rule
 from frugalctl.prices.schedule import INPUT_CLASSES
 from frugalctl.prices.storage import price_storage
 from frugalctl.replay.answers import collect_answers, price_side, take_calls
-from frugalctl.replay.engine import ReusedAnswers, Setup, choose_calls
+from frugalctl.replay.decisions import ReusedAnswers
+from frugalctl.replay.engine import Setup, choose_calls
 from frugalctl.replay.ledger import Integers, Side
+
+if TYPE_CHECKING:
+    from frugalctl.replay.compress import CompressedPrompts
 
 Multipliers = tuple[float | None, float | None, float | None, float | None]
 """What a token costs as a multiple of fresh input: fresh, read, write, write for an hour."""
@@ -92,6 +96,7 @@ def plan_prompt_cache(
     setup: Setup,
     settings: CacheSettings,
     reuse: ReusedAnswers | None = None,
+    compressed: CompressedPrompts | None = None,
 ) -> SimulatedCache:
     """Simulate a prompt cache over all calls of a log.
 
@@ -100,12 +105,13 @@ def plan_prompt_cache(
         setup: the recipe, whose other levers decide the calls.
         settings: the cache.
         reuse: what a semantic cache answers, so that it is not sent.
+        compressed: the prompts of the calls, where they are compressed before.
 
     Raises:
         InputError: no call shows its prompt, or blocks have no size.
         ConfigError: a model without cache rules.
     """
-    prompts = read_prompts(_send_calls(batches, setup, reuse))
+    prompts = read_prompts(_send_calls(batches, setup, reuse, compressed))
     if not prompts.covered.any():
         raise InputError(
             "no request shows its prompt, so no prompt cache can be simulated",
@@ -146,14 +152,16 @@ def _is_foreign(model: str, rule: CacheRule, setup: Setup) -> bool:
 
 
 def _send_calls(
-    batches: Iterable[LogBatch], setup: Setup, reuse: ReusedAnswers | None
+    batches: Iterable[LogBatch],
+    setup: Setup,
+    reuse: ReusedAnswers | None,
+    compressed: CompressedPrompts | None,
 ) -> Iterator[LogBatch]:
     """The calls as requests of their own: their model, their usage, their response."""
     first = 0
     for batch in batches:
         answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)
         given = None if reuse is None else reuse.take(first, answers.requests)
-        first += answers.requests
         chosen = choose_calls(batch, answers, setup, given)
         requests = batch.requests.take(pa.array(chosen.row))
         columns = {"model": answers.side.model.take(pa.array(chosen.answer))}
@@ -165,6 +173,9 @@ def _send_calls(
             columns[name] = pa.concat_arrays(known).take(pa.array(chosen.answer))
         for name, column in columns.items():
             requests = requests.set_column(requests.schema.get_field_index(name), name, column)
+        if compressed is not None:
+            requests = compressed.rewrite(first, chosen.row, requests)
+        first += answers.requests
         lines = [batch.lines[row] for row in chosen.row.tolist()]
         yield LogBatch(requests, batch.source, lines)
 

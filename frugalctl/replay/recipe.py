@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -13,9 +14,12 @@ from frugalctl.errors import ConfigError
 from frugalctl.levers.cascade import CascadePolicy
 
 if TYPE_CHECKING:
+    from frugalctl.levers.compress.settings import CompressSettings
     from frugalctl.levers.normalize import NormalizeSettings
     from frugalctl.levers.prompt_cache.settings import CacheSettings
     from frugalctl.levers.semantic_cache.settings import SemanticCacheSettings
+
+_MS_KEY = "ms_per_1k_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Recipe:
         cascade: the cascade policy, if there is one.
         cascade_tasks: the policies of some tasks, in the place of `cascade`.
         prompt_cache: the provider's prompt cache, if one is simulated.
+        compress: how prompts are compressed, if they are.
+        compress_ms_per_1k_tokens: how long that takes; None if not said.
     """
 
     name: str = "as logged"
@@ -37,6 +43,8 @@ class Recipe:
     semantic_cache: SemanticCacheSettings | None = None
     normalize: NormalizeSettings | None = None
     cascade_tasks: tuple[tuple[str, CascadePolicy], ...] = ()
+    compress: CompressSettings | None = None
+    compress_ms_per_1k_tokens: float | None = None
 
     @property
     def policies(self) -> tuple[CascadePolicy, ...]:
@@ -49,6 +57,7 @@ class Recipe:
         present = {
             "semantic_cache": self.semantic_cache,
             "cascade": self.cascade,
+            "compress": self.compress,
             "prompt_cache": self.prompt_cache,
         }
         return tuple(name for name, lever in present.items() if lever)
@@ -61,6 +70,8 @@ class Recipe:
             settings["cascade"]["tasks"] = {
                 task: asdict(policy) for task, policy in self.cascade_tasks
             }
+        if self.compress_ms_per_1k_tokens is not None:
+            settings["compress"][_MS_KEY] = self.compress_ms_per_1k_tokens
         return settings
 
 
@@ -105,7 +116,12 @@ def parse_recipe(data: dict[str, Any], name: str, folder: Path | None = None) ->
         for lever, parse in _TABLES.items()
         if (table := _table(data, lever)) is not None
     }
-    return Recipe(given, **levers, cascade_tasks=_parse_tasks(data, folder))
+    return Recipe(
+        given,
+        **levers,
+        cascade_tasks=_parse_tasks(data, folder),
+        compress_ms_per_1k_tokens=_parse_ms(data.get("compress", {})),
+    )
 
 
 def _parse_normalize(table: dict[str, Any], folder: Path | None) -> NormalizeSettings:
@@ -124,6 +140,28 @@ def _parse_prompt_cache(table: dict[str, Any], folder: Path | None) -> CacheSett
     from frugalctl.levers.prompt_cache.settings import parse_cache_table
 
     return parse_cache_table(table)
+
+
+def _parse_compress(table: dict[str, Any], folder: Path | None) -> CompressSettings:
+    from frugalctl.levers.compress.settings import parse_compress_table
+
+    own = {key: value for key, value in table.items() if key != _MS_KEY}
+    for key in own:
+        if difflib.get_close_matches(key, [_MS_KEY], cutoff=0.7):
+            raise ConfigError(f"[compress] unknown key {key!r}", hint=f"did you mean {_MS_KEY!r}?")
+    llm = own.get("llm")
+    if folder is not None and isinstance(llm, str) and (folder / llm).is_dir():
+        own["llm"] = str(folder / llm)
+    return parse_compress_table(own)
+
+
+def _parse_ms(table: dict[str, Any]) -> float | None:
+    value = table.get(_MS_KEY)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ConfigError(f"[compress] {_MS_KEY} is not a number of milliseconds")
+    return float(value)
 
 
 def _table(data: dict[str, Any], lever: str) -> dict[str, Any] | None:
@@ -162,5 +200,6 @@ _TABLES: dict[str, Callable[[dict[str, Any], Path | None], Any]] = {
     "normalize": _parse_normalize,
     "semantic_cache": _parse_semantic_cache,
     "cascade": _parse_cascade,
+    "compress": _parse_compress,
     "prompt_cache": _parse_prompt_cache,
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from frugalctl.errors import UsageError
 from frugalctl.log.read import OnError, ReadNotes, ReadOptions, read_log
@@ -15,18 +17,14 @@ from frugalctl.log.stream import Source, on_disk
 from frugalctl.log.times import parse_timestamp_us
 from frugalctl.prices import load_book
 from frugalctl.replay.answers import PriceSource
-from frugalctl.replay.engine import (
-    OBSERVED,
-    ReusedAnswers,
-    Setup,
-    choose_baseline,
-    replay,
-)
+from frugalctl.replay.decisions import ReusedAnswers
+from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay
 from frugalctl.replay.judge import load_judge, needs_texts
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta
 from frugalctl.replay.recipe import Recipe
 
 if TYPE_CHECKING:
+    from frugalctl.replay.compress import CompressedPrompts
     from frugalctl.replay.prompt_cache import SimulatedCache
     from frugalctl.replay.semantic_cache import SimulatedReuse
 
@@ -67,6 +65,7 @@ class ReplayRun:
         options: as given.
         reuse: the simulated semantic cache, if the recipe has one.
         cache: the simulated prompt cache, if the recipe has one.
+        compressed: the compressed prompts, if the recipe compresses them.
     """
 
     batches: Iterator[LedgerBatch]
@@ -75,13 +74,13 @@ class ReplayRun:
     options: ReplayOptions
     reuse: SimulatedReuse | None
     cache: SimulatedCache | None
+    compressed: CompressedPrompts | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the simulated caches say that a reader should know."""
-        return tuple(
-            note for lever in (self.reuse, self.cache) if lever is not None for note in lever.notes
-        )
+        """What the levers say that a reader should know, once the batches are exhausted."""
+        levers = (self.reuse, self.compressed, self.cache)
+        return tuple(note for lever in levers if lever is not None for note in lever.notes)
 
     def finish(self) -> LedgerMeta:
         """The ledger's metadata, once the batches are exhausted."""
@@ -97,6 +96,7 @@ class ReplayRun:
             skipped_lines=len(self.notes.bad_lines),
             semantic_cache=None if self.reuse is None else self.reuse.summary,
             prompt_cache=None if self.cache is None else self.cache.summary,
+            compress=None if self.compressed is None else self.compressed.summary,
         )
 
 
@@ -114,8 +114,8 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
     as_of_us = None if options.as_of is None else parse_as_of(options.as_of)
     # a cache decides over lines read whole, one by one; the same must be left out here
     recipe = options.recipe
-    simulated = recipe.prompt_cache is not None or recipe.semantic_cache is not None
-    exact = simulated and options.on_error == "skip"
+    simulated = (recipe.prompt_cache, recipe.semantic_cache, recipe.compress)
+    exact = any(lever is not None for lever in simulated) and options.on_error == "skip"
     texts = recipe.cascade is not None and needs_texts(recipe.policies)
     without = frozenset[str]() if exact else _WITHOUT - _JUDGED if texts else _WITHOUT
     read = ReadOptions(options.on_error, without, options.model, exact=exact)
@@ -164,9 +164,13 @@ def _start(
     )
     reuse = _plan_reuse(sources, setup, options)
     given = None if reuse is None else reuse.answers
-    cache = _plan_cache(sources, setup, options, given)
-    batches = replay(log.batches, setup, cache, given)
-    return ReplayRun(batches, log.notes, setup, options, reuse, cache)
+    compressed = _plan_compression(sources, setup, options, given)
+    if reuse is not None and compressed is not None:
+        reuse = _spoil(reuse, compressed)
+        given = reuse.answers
+    cache = _plan_cache(sources, setup, options, given, compressed)
+    batches = replay(log.batches, setup, cache, given, compressed)
+    return ReplayRun(batches, log.notes, setup, options, reuse, cache, compressed)
 
 
 def _plan_reuse(
@@ -180,11 +184,36 @@ def _plan_reuse(
     return plan_reuse(read_log(sources, _read_whole(options)), setup, setup.recipe.semantic_cache)
 
 
+def _plan_compression(
+    sources: Sequence[Source], setup: Setup, options: ReplayOptions, reuse: ReusedAnswers | None
+) -> CompressedPrompts | None:
+    """Compress the prompts of the calls in a pass of its own over the log."""
+    recipe = setup.recipe
+    if recipe.compress is None:
+        return None
+    from frugalctl.replay.compress import plan_compression
+
+    log = read_log(sources, _read_whole(options))
+    return plan_compression(log, setup, recipe.compress, recipe.compress_ms_per_1k_tokens, reuse)
+
+
+def _spoil(reuse: SimulatedReuse, compressed: CompressedPrompts) -> SimulatedReuse:
+    """The answers that are used again, where compressed prompts would have given them."""
+    known = int(np.isnan(reuse.answers.quality).sum())
+    answers = compressed.spoil(reuse.answers)
+    lost = int(np.isnan(answers.quality).sum()) - known
+    unknown = reuse.summary["hits_of_unknown_quality"] + lost
+    return replace(
+        reuse, answers=answers, summary=reuse.summary | {"hits_of_unknown_quality": unknown}
+    )
+
+
 def _plan_cache(
     sources: Sequence[Source],
     setup: Setup,
     options: ReplayOptions,
     reuse: ReusedAnswers | None,
+    compressed: CompressedPrompts | None,
 ) -> SimulatedCache | None:
     """Simulate the recipe's prompt cache in a pass of its own over the log."""
     settings = setup.recipe.prompt_cache
@@ -192,7 +221,8 @@ def _plan_cache(
         return None
     from frugalctl.replay.prompt_cache import plan_prompt_cache
 
-    return plan_prompt_cache(read_log(sources, _read_whole(options)), setup, settings, reuse)
+    log = read_log(sources, _read_whole(options))
+    return plan_prompt_cache(log, setup, settings, reuse, compressed)
 
 
 def _read_whole(options: ReplayOptions) -> ReadOptions:

@@ -26,7 +26,8 @@ from frugalctl.levers.semantic_cache.sim_scopes import measure_scope
 from frugalctl.levers.semantic_cache.simulate import CacheRun, simulate
 from frugalctl.log.schema import LogBatch
 from frugalctl.replay.answers import collect_answers
-from frugalctl.replay.engine import ReusedAnswers, Setup, choose_calls
+from frugalctl.replay.decisions import ReusedAnswers
+from frugalctl.replay.engine import Setup, choose_calls
 from frugalctl.replay.ledger import Floats
 from frugalctl.replay.recipe import Recipe
 

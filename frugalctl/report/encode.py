@@ -48,6 +48,7 @@ def encode_report(report: Report) -> dict[str, Any]:
             {"name": item.name, "saved_usd": _money(item.saved_usd)} for item in report.levers
         ],
         **({"semantic_cache": report.semantic_cache} if report.semantic_cache else {}),
+        **({"compress": report.compress} if report.compress else {}),
         **({"prompt_cache": report.prompt_cache} if report.prompt_cache else {}),
         "token_classes": [
             {"class": item.token_class, "tokens": item.tokens, "cost_usd": _money(item.cost_usd)}

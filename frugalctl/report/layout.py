@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from frugalctl.report.compress_lever import lay_out_compression
 from frugalctl.report.encode import encode_report
 from frugalctl.report.model import GroupSummary, ModelSummary, Report, SideSummary
 from frugalctl.report.reuse_layout import lay_out_reuse
@@ -30,6 +31,8 @@ def lay_out(report: Report) -> list[Table]:
         tables.insert(1, _levers(report))
     if report.semantic_cache is not None:
         tables[-2:-2] = lay_out_reuse(report)
+    if report.compress is not None:
+        tables.insert(len(tables) - 2, lay_out_compression(report.compress))
     if report.prompt_cache is not None:
         tables.insert(len(tables) - 2, _prompt_cache(report.prompt_cache))
     for name, groups in report.groups.items():
@@ -48,10 +51,9 @@ def _overview(report: Report, compare: bool) -> Table:
         (label, show(report.baseline), show(report.recipe), change(report))
         for label, show, change in _MEASURES
     ]
-    cache = report.semantic_cache or {}
-    if cache.get("hits_of_unknown_quality") and "quality_at_worst" in cache:
-        worst = f"{cache['quality_at_worst']:.4f}"
-        rows.insert(2, ("  reused and unknown as 0", "", worst, ""))
+    worst = _worst_quality(report)
+    if worst is not None:
+        rows.insert(2, worst)
     columns = (
         "",
         f"baseline: {report.baseline.name}>",
@@ -59,6 +61,15 @@ def _overview(report: Report, compare: bool) -> Table:
         "change>",
     )
     return Table(title, columns, tuple(rows), _notes(report))
+
+
+def _worst_quality(report: Report) -> tuple[str, str, str, str] | None:
+    cache, compress = report.semantic_cache or {}, report.compress or {}
+    worst = (cache | compress).get("quality_at_worst")
+    if worst is None or not (cache.get("hits_of_unknown_quality") or compress.get("quality_lost")):
+        return None
+    label = "  unknown as 0" if compress else "  reused and unknown as 0"
+    return (label, "", f"{worst:.4f}", "")
 
 
 def _days(report: Report) -> str:

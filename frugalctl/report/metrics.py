@@ -12,6 +12,7 @@ from frugalctl.report.model import SCHEMA_VERSION
 
 Body = dict[str, Any]
 _SUMMED = ("log.unpriced",)
+_SECTIONS = ("log", "baseline", "recipe", "delta", "semantic_cache", "compress", "prompt_cache")
 
 
 def load_report(path: str) -> Body:
@@ -50,7 +51,7 @@ def list_metrics(body: Body) -> dict[str, float | None]:
     Models and groups are named: `models.gpt-4o.cost_usd`, `tasks.faq.quality`.
     """
     found: dict[str, float | None] = {}
-    for section in ("log", "baseline", "recipe", "delta", "semantic_cache", "prompt_cache"):
+    for section in _SECTIONS:
         _flatten(section, body.get(section), found)
     for name, items in body.items():
         if isinstance(items, list):

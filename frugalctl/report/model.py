@@ -159,4 +159,5 @@ class Report:
     prompt_cache: dict[str, Any] | None
     token_classes: tuple[TokenClassSummary, ...]
     groups: dict[str, tuple[GroupSummary, ...]] = field(default_factory=dict[str, Any])
+    compress: dict[str, Any] | None = None
     schema_version: int = SCHEMA_VERSION

@@ -63,8 +63,11 @@ def _notes(report: Report, cache: dict[str, Any]) -> tuple[str, ...]:
     lost, quality = cache["hits_of_unknown_quality"], report.recipe.quality
     if lost and quality.mean is not None:
         worst = quality.mean * quality.n / (quality.n + lost)
+        cause = "differ from the logged one"
+        if report.compress is not None:
+            cause += ", or were given to a compressed prompt"
         notes.append(
-            f"{lost:,} reused answers differ from the logged one, so their quality is unknown and "
+            f"{lost:,} reused answers {cause}, so their quality is unknown and "
             f"left out of the recipe's mean; counted as 0, the mean would be {worst:.4f}."
         )
     left_out = sum(cache["not_cacheable"].values())

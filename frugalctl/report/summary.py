@@ -177,6 +177,7 @@ class _Totals:
         baseline = self._side(meta.baseline, self.baseline, intervals[0])
         recipe = self._side(meta.recipe, self.recipe, intervals[0 if same else 1])
         delta = self._delta(baseline, recipe, None if same else intervals[2])
+        lost = _count_lost(meta)
         return Report(
             frugalctl_version=frugalctl.__version__,
             origin=Origin(
@@ -193,8 +194,9 @@ class _Totals:
             delta=delta,
             models=self._models(),
             levers=self._levers(meta),
-            semantic_cache=_bound_quality(meta.semantic_cache, recipe.quality),
+            semantic_cache=_bound_quality(meta.semantic_cache, recipe.quality, lost),
             prompt_cache=meta.prompt_cache,
+            compress=_bound_quality(meta.compress, recipe.quality, lost),
             token_classes=self._token_classes(recipe),
             groups={name: group.summaries() for name, group in self.groups.items()},
         )
@@ -278,12 +280,19 @@ class _Totals:
         return tuple(found)
 
 
-def _bound_quality(cache: dict[str, Any] | None, quality: Quality) -> dict[str, Any] | None:
-    """Add what the recipe's quality is if reused answers of unknown quality are worth nothing."""
-    if cache is None or quality.mean is None:
-        return cache
-    known = quality.n / (quality.n + cache["hits_of_unknown_quality"])
-    return cache | {"quality_at_worst": quality.mean * known}
+def _count_lost(meta: LedgerMeta) -> int:
+    """The requests whose quality was known, and is not after what the levers did to them."""
+    reuse, compress = meta.semantic_cache or {}, meta.compress or {}
+    return reuse.get("hits_of_unknown_quality", 0) + compress.get("quality_lost", 0)
+
+
+def _bound_quality(
+    lever: dict[str, Any] | None, quality: Quality, lost: int
+) -> dict[str, Any] | None:
+    """Add what the recipe's quality is if answers of unknown quality are worth nothing."""
+    if lever is None or quality.mean is None:
+        return lever
+    return lever | {"quality_at_worst": quality.mean * quality.n / (quality.n + lost)}
 
 
 def _dated(batch: LedgerBatch) -> Mask:

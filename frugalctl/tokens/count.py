@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any, cast
 
 import msgspec
 
 from frugalctl.tokens.families import encoding_name
-from frugalctl.tokens.vocabulary import load_encoder
+from frugalctl.tokens.vocabulary import load_decoder, load_encoder
 
 MESSAGE_TOKENS = 3
 NAME_TOKENS = 1
@@ -25,14 +29,14 @@ class _CountCache:
         self._max_chars = max_chars
         self._chars = 0
         self._counts: dict[tuple[str, str], int] = {}
+        self._last: tuple[tuple[str, str], list[int]] | None = None
 
     def count(self, encoding: str, text: str) -> int:
         key = (encoding, text)
         known = self._counts.get(key)
         if known is not None:
             return known
-        encode = load_encoder(encoding)
-        tokens = sum(len(encode(piece)) for piece in _cut(text))
+        tokens = len(self.encode(encoding, text))
         self._chars += len(text)
         self._counts[key] = tokens
         while self._chars > self._max_chars:
@@ -40,6 +44,17 @@ class _CountCache:
             del self._counts[oldest]
             self._chars -= len(oldest[1])
         return tokens
+
+    def encode(self, encoding: str, text: str) -> list[int]:
+        """Its tokens; those of the last text are kept, for one that is counted and then cut."""
+        key = (encoding, text)
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        encode = load_encoder(encoding)
+        if len(text) > _PIECE_CHARS:
+            return [token for piece in _cut(text) for token in encode(piece)]
+        self._last = (key, encode(text))
+        return self._last[1]
 
 
 _cache = _CountCache(_CACHE_CHARS)
@@ -57,14 +72,37 @@ def count_text(text: str, model: str) -> int:
     return _cache.count(encoding_name(model), text)
 
 
+def count_each(texts: Sequence[str], model: str) -> list[int]:
+    """Tokens of texts that follow each other, which add up to those of all of them joined.
+
+    The joined text is cut into tokens once, and a token belongs to the text that it begins in.
+    Where tokens are no runs of bytes, as in Claude's vocabulary, each text is counted by itself.
+
+    Raises:
+        FrugalError: the vocabulary is not installed.
+    """
+    encoding = encoding_name(model)
+    decode = load_decoder(encoding)
+    if decode is None:
+        return [count_text(text, model) for text in texts]
+    tokens = _cache.encode(encoding, "".join(texts))
+    sizes = _keep_sizes(encoding)
+    unknown = [token for token in set(tokens) if token not in sizes]
+    sizes.update(zip(unknown, map(len, decode(unknown)), strict=True))
+    # The last is the end of the text, where no token begins.
+    *starts, _ = accumulate(map(sizes.__getitem__, tokens), initial=0)
+    ends = accumulate(_count_bytes(text) for text in texts)
+    places = [bisect_left(starts, end) for end in ends]
+    return [after - at for at, after in pairwise([0, *places])]
+
+
 def encode_text(text: str, model: str) -> list[int]:
     """The tokens of a text for a model, as numbers in its vocabulary, cut like `count_text`.
 
     Raises:
         FrugalError: the vocabulary is not installed.
     """
-    encode = load_encoder(encoding_name(model))
-    return [token for piece in _cut(text) for token in encode(piece)]
+    return list(_cache.encode(encoding_name(model), text))
 
 
 def count_messages(messages: list[dict[str, Any]], tools: list[Any] | None, model: str) -> int:
@@ -124,9 +162,17 @@ def _count_part(part: Any, model: str) -> int:
     return _count_value(part, model) if isinstance(part, str) else count_json(part, model)
 
 
+@lru_cache
+def _keep_sizes(encoding: str) -> dict[int, int]:
+    """The bytes of each token of a vocabulary that was met."""
+    return {}
+
+
+def _count_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 def _cut(text: str) -> list[str]:
-    if len(text) <= _PIECE_CHARS:
-        return [text]
     pieces: list[str] = []
     start = 0
     while start < len(text):

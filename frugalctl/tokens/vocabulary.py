@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frugalctl.errors import FrugalError
 from frugalctl.tokens.families import CL100K, CLAUDE, O200K, P50K
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
 
 _CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
 
@@ -32,8 +36,20 @@ def load_encoder(encoding: str) -> Callable[[str], list[int]]:
     Raises:
         FrugalError: the vocabulary is not on this machine.
     """
-    if encoding == CLAUDE:
-        return _load_claude()
+    return _load_claude() if encoding == CLAUDE else _load_tiktoken(encoding).encode_ordinary
+
+
+@lru_cache(maxsize=len(_FILES))
+def load_decoder(encoding: str) -> Callable[[Sequence[int]], list[bytes]] | None:
+    """A function that gives the bytes of each token; None where tokens are no runs of bytes.
+
+    Raises:
+        FrugalError: the vocabulary is not on this machine.
+    """
+    return None if encoding == CLAUDE else _load_tiktoken(encoding).decode_tokens_bytes
+
+
+def _load_tiktoken(encoding: str) -> Encoding:
     folder = os.environ.get(_CACHE_VARIABLE)
     if folder is None:
         folder = str(_packaged_folder())
@@ -41,7 +57,7 @@ def load_encoder(encoding: str) -> Callable[[str], list[int]]:
     os.environ.setdefault(_CACHE_VARIABLE, folder)
     import tiktoken
 
-    return tiktoken.get_encoding(encoding).encode_ordinary
+    return tiktoken.get_encoding(encoding)
 
 
 def _load_claude() -> Callable[[str], list[int]]:

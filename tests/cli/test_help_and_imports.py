@@ -14,6 +14,10 @@ COMMANDS = [
     "diff",
     "check",
     "normalize",
+    "compress eval",
+    "compress restore",
+    "compress exemplars",
+    "compress batch",
     "cache build",
     "cache query",
     "cache add",
@@ -81,7 +85,7 @@ def test_every_command_is_listed_here():
     assert sorted(json.loads(run_python(LIST_COMMANDS).stdout)) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "compress"])
 def test_the_help_of_every_command_has_an_example(command):
     result = run(*command.split(), "--help")
     text = result.stdout.decode()

@@ -27,7 +27,7 @@ def test_an_empty_recipe_has_no_lever():
         (
             "zzz = 1",
             "unknown key 'zzz'",
-            "known: name, normalize, semantic_cache, cascade, prompt_cache",
+            "known: name, normalize, semantic_cache, cascade, compress, prompt_cache",
         ),
         ("cascade = 1", "cascade is not a table", "write [cascade]"),
         ("name = 1", "name is not text", ""),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from frugalctl.errors import UsageError
-from frugalctl.levers.compress.pieces import CompressedPart, Part
-from frugalctl.levers.compress.protect import ALWAYS
-from frugalctl.levers.compress.segments import is_markup
+from frugalctl.levers.compress.pieces import CompressedPart
 from frugalctl.levers.compress.settings import LLMLINGUA_RATE, CompressSettings
 from frugalctl.tokens import count_text
 
@@ -29,6 +27,21 @@ class Budget:
     warnings: tuple[str, ...] = ()
 
 
+class BudgetError(UsageError):
+    """What has to stay is more than the budget.
+
+    Attributes:
+        least_tokens: the smallest budget that can be kept.
+    """
+
+    def __init__(self, budget_tokens: int, least_tokens: int) -> None:
+        super().__init__(
+            f"{budget_tokens} tokens are too few: what has to stay is {least_tokens}",
+            hint=f"give a target of {least_tokens} tokens or more",
+        )
+        self.least_tokens = least_tokens
+
+
 def make_counter(model: str) -> Count:
     """A function that counts the tokens of a text for a model."""
     return lambda text: count_text(text, model)
@@ -39,14 +52,7 @@ def count_parts(parts: Iterable[CompressedPart], count: Count) -> int:
     return sum(count(part.text) for part in parts)
 
 
-def count_least(parts: Sequence[Part], count: Count) -> int:
-    """Tokens of what always stays: locked segments, and spans that can never be dropped."""
-    return sum(count(_keep_least(part)) for part in parts)
-
-
-def set_budget(
-    settings: CompressSettings, parts: Sequence[Part], tokens: int, count: Count, *, strict: bool
-) -> Budget:
+def set_budget(settings: CompressSettings, tokens: int, *, strict: bool) -> Budget:
     """The tokens that may be left of a prompt.
 
     A rate is the share of the prompt's own tokens, rounded down. LLMLingua's methods keep half
@@ -54,15 +60,12 @@ def set_budget(
 
     Args:
         settings: `rate` or `target_tokens`.
-        parts: of the original prompt.
         tokens: of the original prompt.
-        count: tokens of a text for the target model.
-        strict: fail where the budget makes no sense for this prompt; else warn and come as near
-            as can be, which suits many prompts under one setting.
+        strict: fail where the target is larger than the prompt; else warn, which suits many
+            prompts under one setting.
 
     Raises:
-        UsageError: strict, and the target is larger than the prompt, or smaller than what has to
-            stay.
+        UsageError: strict, and the target is larger than the prompt.
     """
     asked = _ask(settings, tokens)
     if asked is None:
@@ -72,13 +75,7 @@ def set_budget(
         if strict:
             raise UsageError(message, hint="give a smaller target, or none for the lossless tier")
         return Budget(asked, (f"{message}; nothing has to go",))
-    least = count_least(parts, count)
-    if asked >= max(least, 1):
-        return Budget(asked)
-    message = f"{asked} tokens are too few: what is locked or protected is {least}"
-    if strict:
-        raise UsageError(message, hint=f"give a target of {max(least, 1)} tokens or more")
-    return Budget(max(least, 1), (message,))
+    return Budget(asked)
 
 
 def _ask(settings: CompressSettings, tokens: int) -> int | None:
@@ -89,18 +86,3 @@ def _ask(settings: CompressSettings, tokens: int) -> int | None:
         rate = LLMLINGUA_RATE
     # The product of a rate such as 0.29 and 100 is a little below the whole number that it means.
     return None if rate is None else math.floor(tokens * rate + 1e-9)
-
-
-def _keep_least(part: Part) -> str:
-    """The characters of a part that no tier may drop, in their order."""
-    wanted = [
-        (item.start, item.end) for item in part.segments if item.locked and not is_markup(item)
-    ]
-    wanted += [(span.start, span.end) for span in part.protected if span.reason in ALWAYS]
-    kept: list[str] = []
-    at = 0
-    for start, end in sorted(wanted):
-        if end > at:
-            kept.append(part.text[max(start, at) : end])
-            at = end
-    return "".join(kept)

@@ -87,7 +87,9 @@ class Evaluation:
     unanswerable: tuple[str, ...]
 
 
-def read_cases(lines: Iterable[bytes], *, source: str) -> Iterator[Case]:
+def read_cases(
+    lines: Iterable[bytes], *, source: str, patterns: Sequence[str] = ()
+) -> Iterator[Case]:
     """Cases from JSON lines.
 
     A line is `{id?, documents | prompt | messages, question?, answers | evidence}`; a document is
@@ -100,7 +102,7 @@ def read_cases(lines: Iterable[bytes], *, source: str) -> Iterator[Case]:
         if not line.strip():
             continue
         try:
-            yield _read_case(msgspec.json.decode(line), number)
+            yield _read_case(msgspec.json.decode(line), number, patterns)
         except msgspec.DecodeError as error:
             raise BadLine(f"is not JSON: {error}", source=source, line=number) from None
         except FrugalError as error:
@@ -213,7 +215,7 @@ def _compress(case: Case, settings: CompressSettings) -> CompressedPrompt | None
         return None
 
 
-def _read_case(value: Any, number: int) -> Case:
+def _read_case(value: Any, number: int, patterns: Sequence[str]) -> Case:
     if not isinstance(value, dict):
         raise InputError("is not an object")
     fields = cast("dict[str, Any]", value)
@@ -226,7 +228,7 @@ def _read_case(value: Any, number: int) -> Case:
         text = join_documents(cast("list[Any]", fields["documents"]))
         fields = {"prompt": text, **{key: fields[key] for key in ("question",) if key in fields}}
     identity = cast("dict[str, Any]", value).get("id")
-    prompt = build_prompt(fields)
+    prompt = build_prompt(fields, patterns=patterns)
     return Case(str(number if identity is None else identity), prompt, answers, evidence)
 
 

@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 
 from frugalctl.embed import Embedder, load_embedder
-from frugalctl.errors import UsageError
 from frugalctl.levers.compress.assemble import (
     NOT_CENTRAL,
     NOT_RELEVANT,
@@ -19,6 +18,7 @@ from frugalctl.levers.compress.assemble import (
     make_part,
     reorder_documents,
 )
+from frugalctl.levers.compress.budget import BudgetError
 from frugalctl.levers.compress.caution import (
     SAFE_SHARE,
     Flags,
@@ -36,6 +36,7 @@ from frugalctl.levers.compress.score import (
 from frugalctl.levers.compress.score_words import Floats
 from frugalctl.levers.compress.settings import CompressSettings
 from frugalctl.levers.compress.units import Atom, cut_atoms
+from frugalctl.tokens import count_each
 
 Count = Callable[[str], int]
 
@@ -110,37 +111,47 @@ def select(
         parts: what earlier tiers made of them.
         question: what the units are to be relevant to; None or a blank one for a summary.
         count: tokens of a text for the target model.
-        budget_tokens: the most that the texts of all parts may count together.
-        settings: `embedder`, `neighbours`, `reorder` and `auto` are read.
+        budget_tokens: the most that the texts of all parts may count together; not read where
+            the settings say `auto` and neither `rate` nor `target_tokens`.
+        settings: `embedder`, `neighbours`, `reorder`, `auto` and `model` are read as well.
         embedder: used in place of the one that the settings name.
 
     Returns:
         As many parts, with the same text covered.
 
     Raises:
-        UsageError: what has to stay is more than the budget, or nothing at all would be left.
+        BudgetError: what has to stay is more than the budget, or nothing at all would be left.
     """
-    choice = _start(parts, count)
+    choice = _start(parts, settings.model)
     free = [at for at, atom in enumerate(choice.flat) if atom.role == "free" and atom.text]
     whole = sum(count(part.text) for part in parts)
-    if not free or (whole <= budget_tokens and not settings.auto):
+    is_limited = settings.rate is not None or settings.target_tokens is not None
+    is_limited = is_limited or not settings.auto
+    if not free or (whole <= budget_tokens and is_limited):
         return _check_fixed(parts, choice, count, budget_tokens, whole <= budget_tokens)
-    if settings.auto and settings.rate is None and settings.target_tokens is None:
-        budget_tokens = 0
     scores, uncertain = _score([choice.flat[at] for at in free], question, settings, embedder)
     score_of = dict(zip(free, scores.tolist(), strict=True))
     ranked = sorted(_bundle(choice, free), key=lambda one: -max(score_of[at] for at in one))
-    _fill(choice, ranked, count, budget_tokens, settings.auto)
+    if is_limited:
+        _fill(choice, ranked, count, budget_tokens)
+        _check_left(choice, ranked, count, budget_tokens)
     warnings: list[str] = []
     if settings.auto:
         needed = {free[at] for at in np.flatnonzero(uncertain)}
-        warnings += _keep_needed(choice, ranked, needed, count, budget_tokens)
-    _check_left(choice, ranked, budget_tokens)
+        missing = [one for one in ranked if not (choice.kept[one[0]] or needed.isdisjoint(one))]
+        if is_limited:
+            warnings += _warn_of_missing(choice, missing)
+        else:
+            _keep_needed(choice, missing, count)
     warnings += _warn(choice, question, choice.tokens / max(whole, 1))
     reason = NOT_RELEVANT if question else NOT_CENTRAL
     made = _finish(parts, choice, score_of, reason, settings)
-    while _grew(made, count, budget_tokens, settings):
-        _drop_last(choice, ranked, budget_tokens)
+    # Documents in another order may count more tokens.
+    while is_limited and settings.reorder != "none":
+        tokens = sum(count(part.text) for part in made)
+        if tokens <= budget_tokens:
+            break
+        _drop_last(choice, ranked, tokens, budget_tokens)
         made = _finish(parts, choice, score_of, reason, settings)
     return [replace(made[0], warnings=(*made[0].warnings, *warnings)), *made[1:]]
 
@@ -168,7 +179,7 @@ def _load_once(spec: str) -> Embedder:
     return load_embedder(spec)
 
 
-def _start(parts: Sequence[CompressedPart], count: Count) -> _Choice:
+def _start(parts: Sequence[CompressedPart], model: str) -> _Choice:
     atoms = cut_atoms(parts, _is_pinned)
     flat = [atom for row in atoms for atom in row]
     with_units = {atom.block for atom in flat if atom.role == "free" and atom.text}
@@ -177,17 +188,18 @@ def _start(parts: Sequence[CompressedPart], count: Count) -> _Choice:
         for atom in flat
     ]
     frames: dict[int, list[int]] = {}
+    tokens = [each for row in atoms for each in count_each([one.text for one in row], model)]
     costs = [0] * len(flat)
-    gap = ""
+    gap_tokens = 0
     for at, atom in enumerate(flat):
         if atom.role == "gap":
-            gap = atom.text
+            gap_tokens = tokens[at]
             continue
         if atom.role in ("free", "frame") and not kept[at]:
-            costs[at] = count(gap + atom.text) if atom.text else 0
+            costs[at] = gap_tokens + tokens[at] if atom.text else 0
             if atom.role == "frame":
                 frames.setdefault(atom.block, []).append(at)
-        gap = ""
+        gap_tokens = 0
     return _Choice(atoms, flat, kept, costs, frames)
 
 
@@ -199,15 +211,8 @@ def _check_fixed(
     parts: Sequence[CompressedPart], choice: _Choice, count: Count, budget_tokens: int, fits: bool
 ) -> list[CompressedPart]:
     if not fits:
-        raise _too_small(choice.measure(count), budget_tokens)
+        raise BudgetError(budget_tokens, choice.measure(count))
     return list(parts)
-
-
-def _too_small(least: int, budget_tokens: int) -> UsageError:
-    return UsageError(
-        f"{budget_tokens} tokens are too few: what has to stay is {least}",
-        hint=f"give a target of {least} tokens or more",
-    )
 
 
 def _bundle(choice: _Choice, free: Sequence[int]) -> list[list[int]]:
@@ -221,72 +226,70 @@ def _bundle(choice: _Choice, free: Sequence[int]) -> list[list[int]]:
 
 
 def _fill(
-    choice: _Choice,
-    ranked: Sequence[Sequence[int]],
-    count: Count,
-    budget_tokens: int,
-    auto: bool,
+    choice: _Choice, ranked: Sequence[Sequence[int]], count: Count, budget_tokens: int
 ) -> None:
     """Keep the best that fit, by what they cost apart; then by what is left when joined."""
     least = choice.measure(count)
     if least > budget_tokens:
-        if auto:
-            return
-        raise _too_small(least, budget_tokens)
+        raise BudgetError(budget_tokens, least)
     waiting = ranked
     for _ in range(_ROUNDS):
         taken, waiting = _take(choice, waiting, budget_tokens - choice.tokens)
         if not taken or choice.measure(count) > budget_tokens:
             break
     kept = [bundle for bundle in ranked if choice.kept[bundle[0]]]
-    at_once = 1
-    while choice.tokens > budget_tokens:
-        for bundle in kept[-at_once:]:
-            choice.keep(bundle, stays=False)
-        del kept[-at_once:]
-        at_once *= 2
-        choice.measure(count)
+    fitting, size, at_once = 0, len(kept), 1
+    if choice.tokens <= budget_tokens:
+        return
+    # So many of the best fit, and so many do not: first by doubled steps down, then by halves.
+    while size - fitting > 1:
+        middle = max(size - at_once, (fitting + size) // 2)
+        _keep_first(choice, kept, middle)
+        if choice.measure(count) > budget_tokens:
+            size, at_once = middle, at_once * 2
+        else:
+            fitting = middle
+    _keep_first(choice, kept, fitting)
+    choice.measure(count)
 
 
-def _grew(
-    made: Sequence[CompressedPart], count: Count, budget_tokens: int, settings: CompressSettings
-) -> bool:
-    """Whether documents in another order count more tokens than allowed."""
-    if settings.reorder == "none" or settings.auto:
-        return False
-    return sum(count(part.text) for part in made) > budget_tokens
+def _keep_first(choice: _Choice, ranked: Sequence[Sequence[int]], size: int) -> None:
+    for at, bundle in enumerate(ranked):
+        if choice.kept[bundle[0]] != (at < size):
+            choice.keep(bundle, stays=at < size)
 
 
-def _drop_last(choice: _Choice, ranked: Sequence[Sequence[int]], budget_tokens: int) -> None:
+def _drop_last(
+    choice: _Choice, ranked: Sequence[Sequence[int]], tokens: int, budget_tokens: int
+) -> None:
     worst = next((one for one in reversed(ranked) if choice.kept[one[0]]), None)
     if worst is None:
-        raise _too_small(choice.tokens, budget_tokens)
+        raise BudgetError(budget_tokens, tokens)
     choice.keep(worst, stays=False)
 
 
-def _keep_needed(
-    choice: _Choice,
-    ranked: Sequence[Sequence[int]],
-    needed: set[int],
-    count: Count,
-    budget_tokens: int,
-) -> list[str]:
-    """Keep what may matter as well, whatever the budget says."""
-    for bundle in ranked:
-        if not choice.kept[bundle[0]] and not needed.isdisjoint(bundle):
-            choice.keep(bundle)
-    if choice.measure(count) <= budget_tokens or not budget_tokens:
+def _keep_needed(choice: _Choice, missing: Sequence[Sequence[int]], count: Count) -> None:
+    for bundle in missing:
+        choice.keep(bundle)
+    choice.measure(count)
+
+
+def _warn_of_missing(choice: _Choice, missing: Sequence[Sequence[int]]) -> list[str]:
+    tokens = sum(choice.price(bundle) for bundle in missing)
+    if not tokens:
         return []
-    return [
-        f"{choice.tokens} tokens are kept where {budget_tokens} were asked for: what else would "
-        "go may be needed"
-    ]
+    return [f"the target drops what may be needed: about {tokens} tokens more would keep it"]
 
 
-def _check_left(choice: _Choice, ranked: Sequence[Sequence[int]], budget_tokens: int) -> None:
+def _check_left(
+    choice: _Choice, ranked: Sequence[Sequence[int]], count: Count, budget_tokens: int
+) -> None:
     """A prompt is never emptied."""
-    if not any(stays and choice.flat[at].text.strip() for at, stays in enumerate(choice.kept)):
-        raise _too_small(min(choice.price(bundle) for bundle in ranked), budget_tokens)
+    if any(stays and choice.flat[at].text.strip() for at, stays in enumerate(choice.kept)):
+        return
+    choice.keep(min(ranked, key=choice.price))
+    if choice.measure(count) > budget_tokens:
+        raise BudgetError(budget_tokens, choice.tokens)
 
 
 def _warn(choice: _Choice, question: str | None, share: float) -> list[str]:

@@ -212,6 +212,8 @@ def _extract(
 ) -> list[CompressedPart]:
     """What our own extraction makes of it, with a warning."""
     extractive = import_module("frugalctl.levers.compress.extractive")
+    # Its budget holds, whether it was given or is LLMLingua's own.
+    settings = replace(settings, auto=False)
     found: list[CompressedPart] = extractive.select(parts, question, count, budget_tokens, settings)
     warning = (
         f"{settings.method} reaches {budget_tokens:,} tokens at no rate: whole sentences were "

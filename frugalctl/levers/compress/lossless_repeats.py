@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from frugalctl.levers.compress.pieces import Kind, Part, Piece, Segment
-from frugalctl.levers.compress.runs import REPEAT, Run
+from frugalctl.levers.compress.runs import REPEAT, Run, find_pinned
 
 MIN_CHARS = 240
 """A shorter block stays: its reference would save little and cost the reader a look back."""
@@ -32,7 +32,7 @@ def find_repeat_runs(part: Part) -> Iterator[Run]:
 
     A block is a paragraph, or the whole of a code, JSON, table, HTML or exemplar segment. The
     reference names the first words of the block, as many as tell it from all others; where no
-    number of words does, the block stays.
+    number of words does, the block stays, and so does one with a span that may not be dropped.
     """
     blocks = list(_find_blocks(part))
     first: dict[str, int] = {}
@@ -47,7 +47,7 @@ def find_repeat_runs(part: Part) -> Iterator[Run]:
         count = _count_repeated(blocks, first, replaced, at)
         start, end = blocks[at].start, blocks[at + max(count, 1) - 1].end
         name = names.get(blocks[at].text) if end - start >= MIN_CHARS else None
-        if not count or name is None:
+        if not count or name is None or any(find_pinned(part, start, end)):
             at += 1
             continue
         for index in range(at, at + count):

@@ -45,6 +45,8 @@ def find_whitespace_runs(part: Part) -> Iterator[Run]:
 
 def find_padding_runs(part: Part) -> Iterator[Run]:
     """The padding of Markdown tables: no blanks around a cell, three dashes a column."""
+    if "|" not in part.text:
+        return
     for start, end, fenced, segment in _blocks(part):
         if fenced or segment.kind in ("code", "html", "json", "tool_call"):
             continue
@@ -56,6 +58,8 @@ def find_padding_runs(part: Part) -> Iterator[Run]:
 
 def find_escape_runs(part: Part) -> Iterator[Run]:
     r"""Two or more \uXXXX in a row that spell printable text, outside code and JSON."""
+    if "\\u" not in part.text:
+        return
     for start, end, fenced, segment in _blocks(part):
         if fenced or segment.kind in ("code", "html") or is_json(segment):
             continue
@@ -69,10 +73,11 @@ def find_escape_runs(part: Part) -> Iterator[Run]:
 
 def _blocks(part: Part) -> Iterator[tuple[int, int, bool, Segment]]:
     """Unlocked segments cut at their code fences: bounds, whether inside a fence, the segment."""
+    fences = "```" in part.text or "~~~" in part.text
     for segment in part.segments:
         if segment.locked:
             continue
-        if segment.kind == "code" or not ("```" in part.text or "~~~" in part.text):
+        if segment.kind == "code" or not fences:
             yield segment.start, segment.end, False, segment
             continue
         at, fence = segment.start, ""

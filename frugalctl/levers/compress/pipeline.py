@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from frugalctl.errors import UsageError
-from frugalctl.levers.compress.budget import Budget, Count, count_parts, make_counter, set_budget
+from frugalctl.levers.compress.budget import (
+    Budget,
+    BudgetError,
+    Count,
+    count_parts,
+    make_counter,
+    set_budget,
+)
 from frugalctl.levers.compress.manifest import write_manifest, write_output
 from frugalctl.levers.compress.pieces import CompressedPart, Part, Piece
 from frugalctl.levers.compress.prompt import Prompt, rebuild_value
@@ -92,24 +99,20 @@ def compress_prompt(
 
     Raises:
         UsageError: the budget cannot be kept, or the method needs a question that is not there.
-            With `auto` a budget may be exceeded, with a warning.
         FrugalError: a tier broke a protected span.
         MissingExtraError: the method needs a package that is not installed.
     """
     question = question or prompt.question
     count = make_counter(settings.model)
     before = sum(count(part.text) for part in prompt.parts)
-    budget = set_budget(settings, prompt.parts, before, count, strict=strict)
+    budget = set_budget(settings, before, strict=strict)
     parts = [CompressedPart(part, _cut(part, settings)) for part in prompt.parts]
     after = count_parts(parts, count)
     warnings = list(budget.warnings)
     if "lossy" in settings.tiers and _is_over(after, budget, settings):
-        try:
-            parts = _drop(parts, question, count, budget.tokens or after, settings)
-        except UsageError as error:
-            if strict:
-                raise
-            warnings.append(error.message)
+        drop = _drop if strict else _drop_what_can_go
+        allowed = after if budget.tokens is None else budget.tokens
+        parts = drop(parts, question, count, allowed, settings)
         after = count_parts(parts, count)
     for part in parts:
         verify_protected(part.part, part.pieces)
@@ -137,9 +140,7 @@ def _cut(part: Part, settings: CompressSettings) -> tuple[Piece, ...]:
 
 
 def _is_over(tokens: int, budget: Budget, settings: CompressSettings) -> bool:
-    if budget.tokens is None:
-        return settings.auto
-    return settings.auto or tokens > budget.tokens
+    return settings.auto if budget.tokens is None else tokens > budget.tokens
 
 
 def _drop(
@@ -152,16 +153,42 @@ def _drop(
     if settings.method != "extractive":
         from frugalctl.levers.compress.llmlingua_tier import compress_with_llmlingua
 
-        return compress_with_llmlingua(parts, question, count, budget_tokens, settings)
+        return compress_with_llmlingua(
+            parts, question, count, budget_tokens, settings, coarse=settings.coarse
+        )
     from frugalctl.levers.compress.extractive import select
 
     return select(parts, question, count, budget_tokens, settings)
 
 
+def _drop_what_can_go(
+    parts: Sequence[CompressedPart],
+    question: str | None,
+    count: Count,
+    budget_tokens: int,
+    settings: CompressSettings,
+) -> list[CompressedPart]:
+    """As `_drop`, but as near to the budget as can be, and unchanged where nothing can go."""
+    try:
+        return _drop(parts, question, count, budget_tokens, settings)
+    except BudgetError as error:
+        least = error.least_tokens
+    except UsageError as error:
+        return _warn(parts, error.message)
+    try:
+        return _drop(parts, question, count, least, settings)
+    except UsageError as error:
+        return _warn(parts, error.message)
+
+
+def _warn(parts: Sequence[CompressedPart], message: str) -> list[CompressedPart]:
+    return [replace(part, warnings=(*part.warnings, message)) for part in parts]
+
+
 def _verify_budget(
     tokens: int, budget: Budget, settings: CompressSettings, warnings: list[str], *, strict: bool
 ) -> None:
-    if budget.tokens is None or tokens <= budget.tokens or _may_exceed(settings):
+    if budget.tokens is None or tokens <= budget.tokens:
         return
     message = f"{tokens} tokens are left, more than the {budget.tokens} that were asked for"
     if strict:
@@ -170,11 +197,6 @@ def _verify_budget(
             hint += ", or let the lossy tier run"
         raise UsageError(f"{message}; nothing was written", hint=hint)
     warnings.append(message)
-
-
-def _may_exceed(settings: CompressSettings) -> bool:
-    """Whether the user lets our extraction keep more than the budget; it then warns itself."""
-    return settings.auto and settings.method == "extractive" and "lossy" in settings.tiers
 
 
 def _load_lossless() -> _Cut:

@@ -45,6 +45,10 @@ _NUMBER = re.compile(
     rf"(?:[ \u00a0]?(?:{_UNITS})(?![A-Za-z])"
     r"|[만억조천]{0,2} ?(?:원|달러|유로)|[년월일시분초개명살회층위만억조천])?"
 )
+# Digits within an escape such as "\uac00" are no number; what follows the escape may be one.
+_HEX = "[0-9a-fA-F]"
+_OUTSIDE_ESCAPE = "".join(rf"(?<!(?<!\\)\\u(?={_HEX}{{4}}){_HEX}{{{count}}})" for count in range(4))
+_NUMBER_AMONG_ESCAPES = re.compile(_OUTSIDE_ESCAPE + _NUMBER.pattern)
 _DATE = re.compile(
     r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.? \d{1,2}(?:st|nd|rd|th)?"
     r"(?:,? \d{4})?\b"
@@ -219,7 +223,8 @@ def _find_intact(text: str) -> Iterator[Span]:
             for match in expression.finditer(text):
                 yield Span(match.start(), _trim_url(text, match.start(), match.end()), "url")
     yield from _find_emails(text)
-    for match in _NUMBER.finditer(text):
+    number = _NUMBER_AMONG_ESCAPES if "\\u" in text else _NUMBER
+    for match in number.finditer(text):
         yield Span(_find_sign(text, match.start()), match.end(), "number")
     for match in _DATE.finditer(text):
         yield Span(match.start(), match.end(), "number")

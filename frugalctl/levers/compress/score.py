@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalctl.embed import Embedder, Vectors
+from frugalctl.levers.compress.score_answers import find_answerers
 from frugalctl.levers.compress.score_words import (
     STOP_WORDS,
     Floats,
@@ -24,7 +25,10 @@ DIALOGUE_NEIGHBOURS = 20
 STOP_WEIGHT = 0.1
 HOP_DOCUMENTS = 2
 HOP_WEIGHT = 0.3
-VECTOR_WEIGHT = 1.0
+TITLE_WEIGHT = 1.0
+KIND_WEIGHT = 1.0
+BEST_WEIGHT = 0.5
+ABSENT_WEIGHT = 0.1
 REDUNDANCY_WEIGHT = 3.0
 SAID_ALREADY = 0.9
 RANK_BLOCK = 1024
@@ -80,8 +84,10 @@ def score_by_question(
 ) -> Floats:
     """How much each unit has to do with a question: float64[n], higher is more.
 
-    The standardised BM25 of title and sentence and that of the document add up, and so do their
-    cosines to the question where there is an embedder. Turns of a dialogue have the mean of their
+    The standardised BM25 of title and sentence, of the title and of the document add up, and so
+    do their cosines to the question where there is an embedder. To lack its words takes little
+    off: what says the same in other words may be what is asked for. To have a number, a date or a
+    name where the question asks for one adds to it. Turns of a dialogue have the mean of their
     neighbours'. Names and words of the best documents that the question did not say are asked
     for too, with less weight, for what is two steps away.
 
@@ -92,11 +98,13 @@ def score_by_question(
     documents = gather_documents(texts)
     units: list[list[str]] = [
         [*texts.titles[block], *terms]
-        for block, terms in zip(texts.block, texts.terms, strict=True)
+        for block, terms in zip(texts.blocks(), texts.terms, strict=True)
     ]
     scores = _add_up(texts, units, documents, asked)
+    scores += TITLE_WEIGHT * _meet(texts.titles, asked)[texts.block]
+    scores += KIND_WEIGHT * (find_answerers(question, texts.units) & ~texts.dialogue)
     if embedder is not None:
-        scores += VECTOR_WEIGHT * _compare(texts, question, embedder)
+        scores += _compare(texts, question, embedder)
     if HOP_WEIGHT and len(documents) > 2:
         hop = find_second_hop(texts, documents, asked, scores)
         if hop:
@@ -123,27 +131,36 @@ def _add_up(
     documents: Sequence[Sequence[str]],
     asked: dict[str, float],
 ) -> Floats:
-    by_document = standardise(score_bm25(documents, asked))
-    return standardise(score_bm25(units, asked)) + by_document[texts.block]
+    return _meet(units, asked) + _meet(documents, asked)[texts.block]
+
+
+def _meet(texts: Sequence[Sequence[str]], asked: dict[str, float]) -> Floats:
+    """The standardised BM25, whose negative part counts little: float64[n]."""
+    scores = standardise(score_bm25(texts, asked))
+    return np.maximum(scores, ABSENT_WEIGHT * scores)
 
 
 def _compare(texts: Texts, question: str, embedder: Embedder) -> Floats:
-    """The standardised cosines of units and of documents to the question, added up."""
+    """The standardised cosines to the question, of units, documents and their best units."""
     named = [
-        f"{texts.names[block]} {unit}" for block, unit in zip(texts.block, texts.units, strict=True)
+        f"{texts.names[block]} {unit}"
+        for block, unit in zip(texts.blocks(), texts.units, strict=True)
     ]
     vectors = embedder.encode([question, *named]).vectors
     asked, vectors = vectors[0], vectors[1:]
-    documents = sum_by_block(vectors, texts.block, len(texts.names))
-    by_document = standardise((documents @ asked).astype(np.float64))
-    return standardise((vectors @ asked).astype(np.float64)) + by_document[texts.block]
+    cosines = (vectors @ asked).astype(np.float64)
+    best = np.full(len(texts.names), -1.0)
+    np.maximum.at(best, texts.block, cosines)
+    documents = sum_by_block(vectors, texts.block, len(texts.names)) @ asked
+    by_document = standardise(documents.astype(np.float64)) + BEST_WEIGHT * standardise(best)
+    return standardise(cosines) + by_document[texts.block]
 
 
 def sum_by_block(vectors: Vectors, block: Integers, blocks: int) -> Vectors:
-    """The direction of each block's vectors: float32[m, d] of length 1."""
-    sums = np.zeros((blocks, vectors.shape[1]), np.float32)
-    np.add.at(sums, block, vectors)
-    return _scale(sums)
+    """The direction of each block's vectors: float32[m, d] of length 1; every block has some."""
+    order = np.argsort(block, kind="stable")
+    starts = np.searchsorted(block[order], np.arange(blocks))
+    return _scale(np.add.reduceat(vectors[order], starts, axis=0))
 
 
 def find_second_hop(

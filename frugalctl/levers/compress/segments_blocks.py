@@ -238,7 +238,9 @@ def _json_end(scanner: _Scanner, at: int) -> int | None:
     if scanner.text[end : min(line_end, end + 80)].strip(" \t\r\n,;"):
         scanner.json_from = max(end, at + 1)
         return None
-    return line_end if _is_data(value) else None
+    # White space in a string is the string's own, however short the array.
+    has_string = scanner.text.find('"', at, end) >= 0
+    return line_end if has_string or _is_data(value) else None
 
 
 def _decode(scanner: _Scanner, at: int) -> tuple[Any, int]:

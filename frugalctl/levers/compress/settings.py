@@ -31,6 +31,7 @@ class CompressSettings:
         method: what the lossy tier is: our own extraction, or a method of LLMLingua.
         llm: folder or hub name of the model that LLMLingua scores with; None for the others.
         device: where that model runs, as torch names it.
+        coarse: llmlingua and longllmlingua: choose whole documents and sentences only.
         rate: the share of the original tokens to keep, above 0 and up to 1; None if not said.
         target_tokens: the most tokens to keep, in place of `rate`; None if not said.
         model: whose tokens are counted.
@@ -51,8 +52,8 @@ class CompressSettings:
             lets the text decide.
         reorder: extractive: documents stay in their order ("none"), or go by relevance with the
             best "first" or at both "ends".
-        auto: extractive: keep what may matter, even where that is more than the budget, with a
-            warning; without a budget, drop only what surely does not matter.
+        auto: extractive: without a budget, drop only what surely does not matter; with one, warn
+            where what has to go for it may matter.
         seed: where chance plays (LLMLingua's model).
     """
 
@@ -60,6 +61,7 @@ class CompressSettings:
     method: Method = "extractive"
     llm: str | None = None
     device: str = "cpu"
+    coarse: bool = False
     rate: float | None = None
     target_tokens: int | None = None
     model: str = DEFAULT_MODEL
@@ -115,6 +117,7 @@ _SWITCHES = (
     "docstrings",
     "logs",
     "auto",
+    "coarse",
 )
 _COUNTS = {"target_tokens": 1, "neighbours": 0, "seed": 0}
 _KNOWN = tuple(item.name for item in fields(CompressSettings))

@@ -251,6 +251,9 @@ def test_time_is_linear(line):
 
 
 def _parse_seconds(text):
-    start = time.process_time()
-    find_protected(text, (), parse_segments(text))
-    return time.process_time() - start
+    seconds: list[float] = []
+    for _ in range(3):
+        start = time.process_time()
+        find_protected(text, (), parse_segments(text))
+        seconds.append(time.process_time() - start)
+    return min(seconds)

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frugalctl.levers.compress.caution import find_uncertain, joins_facts
-from frugalctl.levers.compress.score import Texts, find_redundancy, score_by_centrality, smooth
+from frugalctl.levers.compress.score import (
+    Texts,
+    find_redundancy,
+    score_by_centrality,
+    score_by_question,
+    smooth,
+    sum_by_block,
+)
+from frugalctl.levers.compress.score_answers import find_answerers
 from frugalctl.levers.compress.score_words import (
     K1,
     B,
@@ -90,12 +98,75 @@ def test_standardised_scores():
         ("Cats' ROLES, bus glass 2x", ["cat", "role", "bus", "glass", "2x"]),
         ("도서관에서", ["도서", "서관", "관에", "에서"]),
         ("API를 東京", ["api", "를", "東京"]),
-        ("Été cities", ["été", "city"]),
+        ("Été cities this", ["été", "citi", "this"]),
+        ("movie movies city cities", ["movi", "movi", "citi", "citi"]),
+        ("founder founded founding founds", ["found"] * 4),
+        ("national nations nation's", ["nation", "nation", "nation", "s"]),
         ("", []),
     ],
 )
 def test_terms(text, terms):
     assert split_terms(text) == terms
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("how many bridges are there", [True, True, False, False]),
+        ("When was it opened?", [False, True, False, False]),
+        ("who opened the bridge when it was new", [False, True, True, False]),
+        ("다리는 언제 열렸나요?", [False, True, False, False]),
+        ("the bridge", [False] * 4),
+    ],
+)
+def test_what_a_question_asks_for(question, found):
+    texts = ["Twelve of them.", "It was opened in May 1931.", "It was Ada Bell.", "It is long."]
+    assert find_answerers(question, texts).tolist() == found
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(0, 99))
+def test_directions_of_blocks_are_those_of_their_sums(numbers, seed):
+    names = sorted(set(numbers))
+    block = np.array([names.index(number) for number in numbers], np.intp)
+    vectors = np.random.default_rng(seed).normal(size=(len(block), 3)).astype(np.float32)
+    found = sum_by_block(vectors, block, len(names))
+    for number, row in enumerate(found):
+        total = sum(one for one, at in zip(vectors, block, strict=True) if at == number)
+        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-4)
+
+
+def make_texts(documents, dialogue=False):
+    units = [(at, unit) for at, (_, texts) in enumerate(documents) for unit in texts]
+    names = [name for name, _ in documents]
+    return Texts(
+        [unit for _, unit in units],
+        [split_terms(unit) for _, unit in units],
+        [split_terms(name) for name in names],
+        np.array([at for at, _ in units], np.intp),
+        np.full(len(units), dialogue),
+        names,
+    )
+
+
+def test_an_answer_of_the_kind_asked_for_is_worth_more_but_in_dialogues():
+    documents = [
+        ("Old bridge", ["The bridge was opened late.", "The bridge was opened in May 1931."]),
+        ("Mill", ["The mill burnt down."]),
+    ]
+    for question, dialogue, gain in (
+        ("when was the bridge opened", False, True),
+        ("was the bridge opened", False, False),
+        ("when was the bridge opened", True, False),
+    ):
+        late, dated, _ = score_by_question(make_texts(documents, dialogue), question, None, 0)
+        assert bool(dated > late) is gain
+
+
+def test_a_document_in_other_words_is_not_far_below_the_rest():
+    shared = [(f"Place {at}", ["The harbour is old."]) for at in range(9)]
+    texts = make_texts([*shared, ("Quay", ["Ships lie here."])])
+    scores = score_by_question(texts, "old harbour", None, None)
+    assert 0 < scores[:9].min() - scores[9] < 2
 
 
 def test_a_repeat_is_never_more_central_than_what_it_repeats():

@@ -181,8 +181,9 @@ def test_prompt_is_never_emptied():
 def test_dropped_paragraphs_leave_one_gap():
     text = "Alpha is first.\n\nBeta is second.\n\nGamma is third.\n\nDelta is last.\n"
     part = make_part([("prose", "", text)])
-    (short,) = select([part], "alpha delta", count, 12, LEXICAL)
-    assert short.text == "Alpha is first.\n\nDelta is last.\n"
+    left = "Alpha is first.\n\nDelta is last.\n"
+    (short,) = select([part], "alpha delta", count, count(left), LEXICAL)
+    assert short.text == left
 
 
 def test_reordered_documents_stay_apart():
@@ -222,8 +223,8 @@ def test_auto_keeps_what_may_matter_and_says_so():
     assert not free.warnings
     tight = CompressSettings(auto=True, rate=0.02)
     (short,) = select([part], question, count, count(part.part.text) // 50, tight)
-    assert "were asked for" in short.warnings[0]
-    assert count(short.text) > count(part.part.text) // 50
+    assert "may be needed" in short.warnings[0]
+    assert count(short.text) <= count(part.part.text) // 50
 
 
 def test_warnings():
