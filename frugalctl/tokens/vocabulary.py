@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frugalctl.errors import FrugalError
 from frugalctl.tokens.families import CL100K, CLAUDE, O200K, P50K
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
+
+    from frugalctl.tokens.short import ShortEncoder
 
 _CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
 
@@ -36,7 +39,15 @@ def load_encoder(encoding: str) -> Callable[[str], list[int]]:
     Raises:
         FrugalError: the vocabulary is not on this machine.
     """
-    return _load_claude() if encoding == CLAUDE else _load_tiktoken(encoding).encode_ordinary
+    if encoding == CLAUDE:
+        return _load_claude()
+    short = _load_short(encoding)
+
+    def encode(text: str) -> list[int]:
+        found = None if short is None else short.encode(text)
+        return _load_tiktoken(encoding).encode_ordinary(text) if found is None else found
+
+    return encode
 
 
 @lru_cache(maxsize=len(_FILES))
@@ -46,18 +57,37 @@ def load_decoder(encoding: str) -> Callable[[Sequence[int]], list[bytes]] | None
     Raises:
         FrugalError: the vocabulary is not on this machine.
     """
-    return None if encoding == CLAUDE else _load_tiktoken(encoding).decode_tokens_bytes
+    if encoding == CLAUDE:
+        return None
+    short = _load_short(encoding)
+    return _load_tiktoken(encoding).decode_tokens_bytes if short is None else short.decode
 
 
+@lru_cache(maxsize=len(_FILES))
+def _load_short(encoding: str) -> ShortEncoder | None:
+    """What cuts short texts; None where a vocabulary is not as we know it."""
+    from frugalctl.tokens.short import ShortEncoder
+
+    definitions: Any = importlib.import_module("tiktoken_ext.openai_public")
+    try:
+        return ShortEncoder(_find_file(encoding), definitions.ENCODING_CONSTRUCTORS[encoding])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=len(_FILES))
 def _load_tiktoken(encoding: str) -> Encoding:
-    folder = os.environ.get(_CACHE_VARIABLE)
-    if folder is None:
-        folder = str(_packaged_folder())
-    _require(Path(folder) / _FILES[encoding], encoding)
-    os.environ.setdefault(_CACHE_VARIABLE, folder)
+    os.environ.setdefault(_CACHE_VARIABLE, str(_find_file(encoding).parent))
     import tiktoken
 
     return tiktoken.get_encoding(encoding)
+
+
+def _find_file(encoding: str) -> Path:
+    folder = os.environ.get(_CACHE_VARIABLE)
+    file = (_packaged_folder() if folder is None else Path(folder)) / _FILES[encoding]
+    _require(file, encoding)
+    return file
 
 
 def _load_claude() -> Callable[[str], list[int]]:

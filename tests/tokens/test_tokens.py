@@ -7,7 +7,7 @@ import pytest
 from frugalctl.errors import FrugalError
 from frugalctl.tokens import count_messages, count_text, encoding_name, is_exact
 from frugalctl.tokens.count import _CountCache
-from frugalctl.tokens.vocabulary import load_encoder
+from frugalctl.tokens.vocabulary import _load_short, _load_tiktoken, load_encoder
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_each_text_is_counted_once_within_bounds():
         return list(range(len(text)))
 
     cache = _CountCache(10)
-    load_encoder.cache_clear()
+    forget_vocabularies()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("frugalctl.tokens.count.load_encoder", lambda _: encode)
         for text in ("aaaa", "bbbb", "aaaa", "cccc", "bbbb", "aaaa"):
@@ -112,13 +112,18 @@ def test_a_repeated_conversation_is_fast():
     assert time.perf_counter() - start < 1
 
 
+def forget_vocabularies():
+    for load in (load_encoder, _load_short, _load_tiktoken):
+        load.cache_clear()
+
+
 def test_a_missing_vocabulary_says_how_to_mend_it(monkeypatch, tmp_path):
-    load_encoder.cache_clear()
+    forget_vocabularies()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     with pytest.raises(FrugalError) as caught:
         load_encoder("o200k_base")
     assert "TIKTOKEN_CACHE_DIR" in caught.value.hint
-    load_encoder.cache_clear()
+    forget_vocabularies()
 
 
 def test_counting_does_not_import_litellm():

@@ -41,7 +41,7 @@ FRAGMENTS = (
     "mail a.b@example.com or pay $5.00 by 2026-11-21.\n",
     "%(user)s wrote <TAG attr='1'> to %(them)s\n",
     "<!-- compress: keep -->as  it   is<!-- /compress -->",
-    "<!-- compress: document title=\"T\" -->a text of {x}. And more.<!-- /compress -->\n",
+    '<!-- compress: document title="T" -->a text of {x}. And more.<!-- /compress -->\n',
     "<!-- compress: code language=python -->",
     "<!-- /compress -->",
     "\ufeff",
