@@ -309,9 +309,17 @@ def _outcome_options(
 
 
 def _pick(table: OutcomeTable, models: str | None, exclude: str | None) -> OutcomeTable:
-    from frugalctl.replay.optimize import pick_models
+    from frugalctl.replay.optimize import pick_models, sparse_models
 
-    return pick_models(table, _split_names(models), _split_names(exclude))
+    names, excluded = _split_names(models), _split_names(exclude)
+    sparse = [name for name in sparse_models(table) if name not in excluded]
+    if sparse and not names and len(table.models) - len(sparse) - len(excluded) > 1:
+        note(
+            f"left out, as few requests have their quality and cost: {', '.join(sparse)}; "
+            "--models takes those that it names"
+        )
+        excluded += sparse
+    return pick_models(table, names, excluded)
 
 
 def _split_names(text: str | None) -> list[str]:

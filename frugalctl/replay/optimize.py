@@ -165,6 +165,18 @@ def pick_models(
     return table if tuple(kept) == table.models else table.select(tuple(kept))
 
 
+def sparse_models(table: OutcomeTable) -> list[str]:
+    """Models with less than half as many known answers as another has.
+
+    A policy is searched over the requests that all of its models answered, so one model that
+    few requests went to would leave few requests.
+    """
+    known = table.present & ~np.isnan(table.quality) & ~np.isnan(table.cost_usd)
+    counts = known.sum(axis=0)
+    few = 2 * counts < counts.max(initial=0)
+    return [name for name, one in zip(table.models, few.tolist(), strict=True) if one]
+
+
 def unknown_model(name: str, known: Sequence[str]) -> UsageError:
     """The error for a model that the log does not have."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
@@ -194,10 +206,8 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
     if choice.tasks:
         choice, heldout = _drop_tasks(rows, splits, choice, heldout, options, notes)
     if certified is not None and len(splits) > 1:
-        notes.append(
-            f"in {certified} of {len(splits)} turns a policy was certified; in the others the "
-            "best single model was kept"
-        )
+        kept = "" if certified == len(splits) else "; elsewhere the best single model was kept"
+        notes.append(f"a policy was certified in {certified} of {len(splits)} turns{kept}")
     learned = choice.learned
     if choice.chosen.certificate is not None:
         learned = learn(train, options.learn)
@@ -419,6 +429,12 @@ def _notes(table: OutcomeTable, rows: OutcomeTable, options: OptimizeOptions) ->
         yield f"{skipped:,} of {len(table):,} requests lack an outcome, its quality or its cost"
     if len(rows) < 100:
         yield f"{len(rows)} requests are few: expect wide intervals"
+    timed = int((~np.isnan(rows.latency_ms).any(axis=1)).sum())
+    if timed < len(rows):
+        yield (
+            f"{len(rows) - timed:,} of {len(rows):,} requests lack a latency; it is unknown of a "
+            "policy that calls such a model for them"
+        )
     if (rows.quality == rows.quality[:, :1]).all():
         yield "all models have the same quality on every request: the cheapest is as good as any"
     if options.learn.score == "confidence" and np.isnan(rows.confidence).all():

@@ -76,7 +76,8 @@ def _certify(certificate: Certificate | None) -> tuple[str, ...]:
         return ("Not certified: no bound on quality loss was asked for (--max-quality-loss).",)
     how = (
         f"Searched on {certificate.rows_search:,} rows, tested on {certificate.rows_test:,} "
-        f"others: {certificate.tested} policies in a fixed sequence."
+        f"others: {certificate.tested:,} "
+        f"{'policy' if certificate.tested == 1 else 'policies'} in a fixed sequence."
     )
     if certificate.granted:
         return (
@@ -124,7 +125,9 @@ def _paired_cost(found: HeldOut | None) -> tuple[str, str, str]:
         return UNKNOWN, UNKNOWN, UNKNOWN
     low, high = found.saving_ci95
     each, base = found.cost_usd / found.rows, found.reference_cost_usd / found.rows
-    change = f"{-found.saving * 100:+.1f} % [{-high * 100:+.1f}, {-low * 100:+.1f}]"
+    # 0 - x, as -x of 0 is printed as -0
+    ends = [f"{0 - value * 100:+.1f}" for value in (found.saving, high, low)]
+    change = f"{ends[0]} % [{ends[1]}, {ends[2]}]"
     return format_usd(each * 1000), format_usd(base * 1000), change
 
 

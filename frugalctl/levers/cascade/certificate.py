@@ -13,6 +13,7 @@ does anything, which makes them stricter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,18 +98,20 @@ def certify(
     error = 1 - confidence
     passed: tuple[CascadePolicy, float, float] | None = None
     tested, first = 0, (float("nan"), float("nan"))
+    needed: int | None = None
     for policy in chosen:
         loss = loss_of(policy, test, reference)
         p_value = lost_p_value(loss, test.table.clusters, max_loss)
         tested += 1
         if tested == 1:
             first = (p_value, float(loss.mean()))
+            if p_value > error:
+                share = 1 + len(search.table) / len(test.table)
+                rows = needed_rows(loss, test.table.clusters, max_loss, error)
+                needed = None if rows is None else math.ceil(share * rows)
         if p_value > error:
             break
         passed = policy, p_value, float(loss.mean())
-    needed = None
-    if passed is None and tested:
-        needed = needed_rows(first[0], error, len(search.table) + len(test.table))
     return Certificate(
         policy=CascadePolicy((reference,), ()) if passed is None else passed[0],
         reference=reference,
@@ -142,7 +145,7 @@ def _explain(
         f"prove at most {max_loss:g} with a confidence of {confidence:g}"
     )
     if needed is None:
-        return f"{thin}; more rows would not change that"
+        return f"{thin}; as that is no less than the bound, more rows would not change it"
     return f"{thin}: the log is too thin, about {needed:,} rows are needed"
 
 

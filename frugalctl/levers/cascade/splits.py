@@ -23,7 +23,7 @@ def fold_rows(table: OutcomeTable, folds: int, seed: int) -> Integers:
     clusters, of_row = np.unique(table.clusters, return_inverse=True)
     if len(clusters) < folds:
         raise InputError(
-            f"{len(clusters)} sessions are too few for {folds} folds",
+            f"too few sessions for {folds} folds: {len(clusters)}",
             hint="requests of one session are not independent; log more of them",
         )
     order = np.random.default_rng(seed).permutation(len(clusters))
