@@ -145,7 +145,9 @@ def _explain(
         f"prove at most {max_loss:g} with a confidence of {confidence:g}"
     )
     if needed is None:
-        return f"{thin}; as that is no less than the bound, more rows would not change it"
+        return (
+            f"{thin}; as that is no less than the bound, more rows like these would not change it"
+        )
     return f"{thin}: the log is too thin, about {needed:,} rows are needed"
 
 

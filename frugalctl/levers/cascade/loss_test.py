@@ -139,16 +139,17 @@ def needed_rows(loss: Floats, clusters: Integers, max_loss: float, error: float)
         error: the probability of error allowed.
 
     Returns:
-        More than n; None where the loss that was observed is not below the bound.
+        More than n; None where n rows are enough to see no loss, and the loss that was observed
+        is not below the bound.
     """
     from scipy.stats import norm
 
+    least = math.ceil(math.log(error) / math.log1p(-max_loss)) if max_loss else 0
     gap = max_loss - float(loss.mean())
     if gap <= 0:
-        return None
+        return least if least > len(loss) else None
     groups = np.unique(clusters, return_inverse=True)[1]
     sums = np.bincount(groups, weights=loss - loss.mean())
     deviation = math.sqrt(float((sums**2).sum()) / len(loss))
     likely = (-float(norm.ppf(error)) * deviation / gap) ** 2
-    least = math.log(error) / math.log1p(-max_loss) if max_loss else 0.0
-    return max(math.ceil(likely), math.ceil(least), len(loss) + 1)
+    return max(math.ceil(likely), least, len(loss) + 1)

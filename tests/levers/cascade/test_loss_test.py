@@ -128,6 +128,7 @@ def test_rows_needed_grow_with_what_is_missing():
     loss[:6] = 1.0
     alone = np.arange(300)
     assert needed_rows(loss, alone, 0.02, 0.1) is None
+    assert needed_rows(np.ones(20), alone[:20], 0.02, 0.1) == 114
     near, far = needed_rows(loss, alone, 0.021, 0.1), needed_rows(loss, alone, 0.03, 0.1)
     # (1.2816 * sqrt(0.02 * 0.98) / 0.01)^2
     assert far == 322 and near > 90 * far
