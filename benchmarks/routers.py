@@ -126,7 +126,7 @@ def measure_priced(table: OutcomeTable, splits: int) -> list[tuple[str, str, str
 
 
 def time_routing(table: OutcomeTable) -> list[tuple[str, str, str]]:
-    """Milliseconds a question on one core, in batches as `replay` has them."""
+    """Processor milliseconds a question, in batches as `replay` has them."""
     rows = []
     for kind in ROUTERS:
         router = fit_router(table, kind).router
@@ -134,9 +134,9 @@ def time_routing(table: OutcomeTable) -> list[tuple[str, str, str]]:
         router.predict(questions[:64])
         seconds = []
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.process_time()
             router.predict(questions)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
         each = 1000 * float(np.median(seconds)) / len(questions)
         rows.append((f"{kind}, ms a question", f"{each:.3f}", f"charged: {ROUTE_MS}"))
     return rows
