@@ -309,7 +309,7 @@ def _outcome_options(
 
 
 def _pick(table: OutcomeTable, models: str | None, exclude: str | None) -> OutcomeTable:
-    from frugalctl.replay.optimize import pick_models, sparse_models
+    from frugalctl.replay.optimize_rows import pick_models, sparse_models
 
     names, excluded = _split_names(models), _split_names(exclude)
     sparse = [name for name in sparse_models(table) if name not in excluded]

@@ -96,6 +96,20 @@ class Learned:
             answers=None if self.judges.answers is None else _code(table),
         )
 
+    def settle(self, policy: CascadePolicy) -> CascadePolicy:
+        """The policy without the scorer, where its models keep their logged confidence.
+
+        It needs no file then, and takes no time.
+        """
+        scorer = self.scorer
+        if scorer is None or policy.score != self.judges.score:
+            return policy
+        asked = [name for name, ask in zip(policy.models, policy.asked, strict=False) if ask]
+        used = [scorer.predictors[scorer.models.index(name)] for name in asked]
+        if any(one is not None for one in used):
+            return policy
+        return replace(policy, score="confidence", score_ms=0.0)
+
     def save(self, folder: Path, policies: Sequence[CascadePolicy]) -> list[str]:
         """Write what was learned here, and policies use, into a folder; the names of the files.
 

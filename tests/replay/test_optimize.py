@@ -12,7 +12,8 @@ from frugalctl.levers.cascade import CascadePolicy
 from frugalctl.levers.cascade.settings import dump_cascade_table, parse_cascade_table
 from frugalctl.replay.goal import Goal, parse_budget
 from frugalctl.replay.learn import LearnOptions
-from frugalctl.replay.optimize import OptimizeOptions, optimize, pick_models
+from frugalctl.replay.optimize import OptimizeOptions, optimize
+from frugalctl.replay.optimize_rows import pick_models
 from frugalctl.replay.outcomes import OutcomeOptions, read_outcomes
 from frugalctl.replay.recipe import Recipe, load_recipe, parse_recipe
 from frugalctl.replay.run import ReplayOptions, replaying

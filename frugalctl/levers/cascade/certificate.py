@@ -107,7 +107,7 @@ def certify(
             first = (p_value, float(loss.mean()))
             if p_value > error:
                 share = 1 + len(search.table) / len(test.table)
-                rows = needed_rows(loss, test.table.clusters, max_loss, error)
+                rows = needed_rows(p_value, loss, test.table.clusters, max_loss, error)
                 needed = None if rows is None else math.ceil(share * rows)
         if p_value > error:
             break
@@ -139,7 +139,15 @@ def _explain(
     if granted:
         return f"the loss is at most {max_loss:g} with a confidence of {confidence:g}"
     if not tested:
-        return "no policy is cheaper than the best single model at a quality near it"
+        return (
+            f"no policy searched is cheaper than the best single model and within {max_loss:g} of "
+            "its quality"
+        )
+    if needed is not None and first[1] >= max_loss:
+        return (
+            f"the log is too thin: at least {needed:,} rows are needed even where nothing is lost, "
+            f"and the safest policy found loses {first[1]:.4f} on the rows of its test"
+        )
     thin = (
         f"the safest policy found loses {first[1]:.4f} on the rows of its test, which does not "
         f"prove at most {max_loss:g} with a confidence of {confidence:g}"

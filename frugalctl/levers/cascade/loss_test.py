@@ -126,14 +126,18 @@ def betting_p_value(excess: Floats, most: float) -> float:
     return math.exp(-max(float(capital.max(initial=0.0)), 0.0))
 
 
-def needed_rows(loss: Floats, clusters: Integers, max_loss: float, error: float) -> int | None:
+def needed_rows(
+    p_value: float, loss: Floats, clusters: Integers, max_loss: float, error: float
+) -> int | None:
     """About how many rows a test needs to certify what these rows have nearly certified.
 
-    By the normal approximation, with the variance between clusters; and never fewer than a test
-    needs that sees no loss at all, (1 - max_loss)^rows <= error.
+    By the normal approximation, with the variance between clusters, and as the quantile of the
+    p-value grows with the root of the rows, whichever is more; and never fewer than a test needs
+    that sees no loss at all, (1 - max_loss)^rows <= error.
 
     Args:
-        loss: float64[n] of the test that failed.
+        p_value: of the test that failed.
+        loss: float64[n] of its rows.
         clusters: int64[n], equal within a session.
         max_loss: the bound.
         error: the probability of error allowed.
@@ -151,5 +155,8 @@ def needed_rows(loss: Floats, clusters: Integers, max_loss: float, error: float)
     groups = np.unique(clusters, return_inverse=True)[1]
     sums = np.bincount(groups, weights=loss - loss.mean())
     deviation = math.sqrt(float((sums**2).sum()) / len(loss))
-    likely = (-float(norm.ppf(error)) * deviation / gap) ** 2
+    wanted, seen = -float(norm.ppf(error)), -float(norm.ppf(p_value))
+    likely = (wanted * deviation / gap) ** 2
+    if seen > 0:
+        likely = max(likely, len(loss) * (wanted / seen) ** 2)
     return max(math.ceil(likely), least, len(loss) + 1)
