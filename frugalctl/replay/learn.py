@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from frugalctl.levers.cascade.scorer import AnswerScorer, Validation
 
 SCORE_CHOICES = ("auto", "confidence", "agreement", "learned")
+MOST_CHARGE = 1e9
 ROUTER_CHOICES = ("none", "auto", "knn", "logistic", "boosting")
 
 
@@ -55,8 +56,8 @@ class LearnOptions:
                     f"{option} {value} is not known", hint=f"{', '.join(known)}, or FILE.npz"
                 )
         for option, value in (("--score-ms", self.score_ms), ("--score-usd", self.score_usd)):
-            if value is not None and not 0 <= value < np.inf:
-                raise UsageError(f"{option} {value:g} is not a number of at least 0")
+            if value is not None and not 0 <= value <= MOST_CHARGE:
+                raise UsageError(f"{option} {value:g} is not from 0 to {MOST_CHARGE:g}")
 
     @property
     def needs_texts(self) -> bool:
@@ -94,6 +95,12 @@ class Learned:
             scores=table.confidence if self.scorer is None else self.scorer.score_table(table),
             routes=routes,
             answers=None if self.judges.answers is None else _code(table),
+        )
+
+    def needs(self, policy: CascadePolicy) -> bool:
+        """Whether a policy needs the scorer or the router."""
+        return policy.router is not None or (
+            self.scorer is not None and policy.score == self.judges.score
         )
 
     def settle(self, policy: CascadePolicy) -> CascadePolicy:

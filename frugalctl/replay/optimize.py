@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from frugalctl.errors import UsageError
-from frugalctl.levers.cascade.baselines import Baseline, best_single
+from frugalctl.levers.cascade.baselines import Baseline, best_single, route_by_neighbours
 from frugalctl.levers.cascade.certificate import SEARCH_SHARE, Certificate, Part, certify
 from frugalctl.levers.cascade.front import (
     SLACK,
@@ -38,9 +38,7 @@ Split = Literal["auto", "folds", "random", "time"]
 
 _TRAIN_SHARE = 0.7
 _LEAST_TASK_ROWS = 100
-_ROUTED_ROWS = 20_000
 _COLUMNS = ("cost_usd", "quality", "latency_ms", "calls", "covered")
-_ROUTED_SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +178,11 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
         kept = "" if certified == len(splits) else "; elsewhere the best single model was kept"
         notes.append(f"a policy was certified in {certified} of {len(splits)} turns{kept}")
     learned = choice.learned
+    if learned.fresh and any(learned.needs(policy) for policy in choice.policies):
+        notes.append(
+            "what was learned judges the rows chosen on as if it had not seen them; a replay "
+            "of them judges by what has, and may differ"
+        )
     if choice.chosen.certificate is not None:
         learned = learn(train, options.learn)
     start = time.perf_counter()
@@ -194,7 +197,7 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
         heldout=heldout,
         notes=tuple(notes),
         seconds=seconds,
-        routers=tuple(_trace_routers(train, options)),
+        routers=tuple(route_by_neighbours(train, options.seed)),
     )
 
 
@@ -384,21 +387,3 @@ def _worth(found: HeldOut, goal: Goal) -> float:
     if goal.usd_per_quality is not None:
         return found.quality - found.cost_usd / found.rows / goal.usd_per_quality
     return found.quality
-
-
-def _trace_routers(table: OutcomeTable, options: OptimizeOptions) -> Iterator[Baseline]:
-    """The kNN router at some costs, where the questions were read."""
-    if not any(table.questions) or len(table) > _ROUTED_ROWS:
-        return
-    from frugalctl.levers.cascade.router import fit_router, trace_router
-
-    fitted = fit_router(table, "knn", seed=options.seed)
-    curve = trace_router(fitted.predicted, table)
-    best = best_single(table)
-    most = table.cost_usd[:, table.models.index(best)].mean()
-    for share in _ROUTED_SHARES:
-        allowed = curve.cost_usd <= most * share
-        if allowed.any():
-            at = int(np.argmax(np.where(allowed, curve.quality, -np.inf)))
-            figures = (curve.cost_usd[at], curve.quality[at], curve.latency_ms[at])
-            yield Baseline("knn router", table.models, *map(float, figures))

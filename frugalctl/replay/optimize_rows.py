@@ -86,8 +86,8 @@ def describe_rows(table: OutcomeTable, rows: OutcomeTable, learn: LearnOptions) 
     timed = int((~np.isnan(rows.latency_ms).any(axis=1)).sum())
     if timed < len(rows):
         yield (
-            f"{len(rows) - timed:,} of {len(rows):,} requests lack a latency; it is unknown of a "
-            "policy that calls such a model for them"
+            f"{len(rows) - timed:,} of {len(rows):,} requests lack the latency of a model; a policy"
+            " that calls it for them has an unknown one on the front"
         )
     if (rows.quality == rows.quality[:, :1]).all():
         yield "all models have the same quality on every request: the cheapest is as good as any"
