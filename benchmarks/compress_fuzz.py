@@ -7,7 +7,7 @@ prompt is checked that protected spans come out byte for byte, that the budget i
 name, that `restore` gives back the very text, that minified JSON decodes to an equal value, and
 that nothing is raised but that refusal.
 
-    python -m benchmarks.compress_fuzz [--prompts 10000] [--seed 0]
+    python benchmarks/compress_fuzz.py [--prompts 10000] [--seed 0]
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ scored and written on one core, lexically and with the bundled static vectors, i
 as the command line; tiktoken's own time for the same texts is the limit beside it. All are measured
 in turns, and CPU time is what counts, since wall-clock time tells of the neighbours.
 
-    python -m benchmarks.compress_speed [--data ../shared/data] [--rounds 3]
+    python benchmarks/compress_speed.py [--data ../shared/data] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks.measure import frugalctl, report
+from measure import frugalctl, report
 from frugalctl.levers.compress.pipeline import compress_prompt
 from frugalctl.levers.compress.prompt import read_batch
 from frugalctl.levers.compress.settings import CompressSettings

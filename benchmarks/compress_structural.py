@@ -3,7 +3,7 @@
 The bars are the figures of the prototype, and hold for data of the same kind, made by other code.
 The last columns are the time of both tiers, and the speed in tokens of the original.
 
-    python -m benchmarks.compress_structural
+    python benchmarks/compress_structural.py
 """
 
 from __future__ import annotations

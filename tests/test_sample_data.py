@@ -52,6 +52,7 @@ def price(row):
     [
         ("make_requests.py", ("requests.jsonl", "broken.jsonl")),
         ("make_pairs.py", ("groups.jsonl", "pairs.jsonl")),
+        ("make_answers.py", ("answers.jsonl",)),
     ],
 )
 def test_the_script_makes_the_same_bytes(tmp_path, script, names):

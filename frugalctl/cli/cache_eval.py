@@ -94,7 +94,7 @@ def eval_cache(
         float | None,
         typer.Option("--wrong-answer-usd", metavar="USD", help="What a wrong answer costs you."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of vCache's chances.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of vCache's chances.")] = 0,
     model: ModelOption = None,
     on_error: OnErrorOption = OnErrorChoice.fail,
     chosen_format: FormatOption = None,

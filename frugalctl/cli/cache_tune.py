@@ -76,7 +76,7 @@ def tune_cache(
             "--held-out", metavar="SHARE", help="Of the labels, kept for the report alone."
         ),
     ] = 0.2,
-    seed: Annotated[int, typer.Option("--seed", help="Of the splits and the training.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits and training.")] = 0,
     model: ModelOption = None,
     on_error: OnErrorOption = OnErrorChoice.fail,
     chosen_format: FormatOption = None,

@@ -152,7 +152,7 @@ def optimize(
     as_of: AsOfOption = None,
     model: ModelOption = None,
     on_error: OnErrorOption = OnErrorChoice.fail,
-    seed: Annotated[int, typer.Option("--seed", help="Of splits, training and bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits, training, bootstrap.")] = 0,
     chosen_format: FormatOption = None,
     as_json: JsonOption = False,
     output: Annotated[
@@ -185,6 +185,8 @@ def optimize(
     is_recipe = output is not None and output.lower().endswith(".toml")
     chosen = prepare_output(chosen_format, as_json, None if is_recipe else output, logs)
     _check_targets([output if is_recipe else None, front, plot], logs)
+    if front is not None and not front.lower().endswith(".csv"):
+        raise UsageError(f"--front {front} is no .csv")
     if plot is not None:
         from frugalctl.report.front_plot import check_suffix
 
@@ -309,9 +311,20 @@ def _outcome_options(
 
 
 def _pick(table: OutcomeTable, models: str | None, exclude: str | None) -> OutcomeTable:
-    from frugalctl.replay.optimize import pick_models
+    from frugalctl.replay.optimize_rows import pick_models, sparse_models
 
-    return pick_models(table, _split_names(models), _split_names(exclude))
+    names, excluded = _split_names(models), _split_names(exclude)
+    for option, text, found in (("--models", models, names), ("--exclude", exclude, excluded)):
+        if text is not None and not found:
+            raise UsageError(f"{option} names no model")
+    sparse = [name for name in sparse_models(table) if name not in excluded]
+    if sparse and not names and len(table.models) - len(sparse) - len(excluded) > 1:
+        note(
+            f"left out, as few requests have their quality and cost: {', '.join(sparse)}; "
+            "--models takes those that it names, --prices log the log's own costs"
+        )
+        excluded += sparse
+    return pick_models(table, names, excluded)
 
 
 def _split_names(text: str | None) -> list[str]:
@@ -363,7 +376,7 @@ def _write_files(
         draw_front(plot_of(report), plot)
     learned, policies = found.choice.learned, found.choice.policies
     if recipe is None:
-        if any(policy.score == learned.judges.score for policy in policies) and learned.fresh:
+        if learned.fresh and any(learned.needs(policy) for policy in policies):
             note(f"the trained {' and '.join(learned.fresh)} was not kept; -o best.toml keeps it")
         return
     for name in learned.save(Path(recipe).parent, policies):

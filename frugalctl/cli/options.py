@@ -121,7 +121,7 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", metavar="MODEL", help="For requests that name no model."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the bootstrap intervals.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap intervals.")]
 
 
 def choose_format(chosen: Format | None, as_json: bool, output: str | None) -> Format:

@@ -20,6 +20,7 @@ Faults = dict[int, str]
 _NOT_NEGATIVE = ("latency_ms", "ttft_ms", "cost_usd")
 _LIMITS = {"cost_usd": 1e9, "latency_ms": 1e12, "ttft_ms": 1e12}
 """No call costs, or lasts, as much; sums stay far from overflow."""
+LEAST_PROPENSITY = 1e-9
 _FINITE = (*_NOT_NEGATIVE, "quality", "confidence")
 
 
@@ -28,8 +29,8 @@ def find_faults(batch: LogBatch) -> Faults:
 
     Rules: tokens and times are not negative, numbers are finite, quality lies in [0, 1], cached
     tokens fit in the input and reasoning in the output, a timestamp lies in the years 1 to 9999,
-    sampling is an object, a propensity lies in (0, 1], and the outcomes name each a model, none
-    twice.
+    sampling is an object, a propensity is at least 1e-9 and at most 1, and the outcomes name each a
+    model, none twice.
     """
     faults: Faults = {}
     columns = {name: batch.column(name) for name in (*_FINITE, "usage")}
@@ -39,7 +40,7 @@ def find_faults(batch: LogBatch) -> Faults:
     for row in _find_odd_sampling(batch.column("sampling")):
         faults.setdefault(int(row), "sampling is not a JSON object")
     for row in _find_odd_propensities(batch.column("propensity")):
-        faults.setdefault(int(row), "propensity is not above 0 and at most 1")
+        faults.setdefault(int(row), f"propensity is not from {LEAST_PROPENSITY:g} to 1")
     for row in _find_odd_blocks(batch.column("prefix_blocks")):
         faults.setdefault(int(row), "prefix_blocks: a block is null")
     outcomes = batch.column("outcomes")
@@ -57,7 +58,7 @@ def _find_odd_propensities(column: Any) -> NDArray[np.int64]:
     if column.null_count == len(column):
         return np.empty(0, dtype=np.int64)
     chances = column.fill_null(1.0).to_numpy(zero_copy_only=False)
-    return np.flatnonzero(~((chances > 0) & (chances <= 1)))
+    return np.flatnonzero(~((chances >= LEAST_PROPENSITY) & (chances <= 1)))
 
 
 def _find_odd_sampling(column: Any) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from frugalctl.levers.cascade.scorer import AnswerScorer, Validation
 
 SCORE_CHOICES = ("auto", "confidence", "agreement", "learned")
+MOST_CHARGE = 1e9
 ROUTER_CHOICES = ("none", "auto", "knn", "logistic", "boosting")
 
 
@@ -55,8 +56,8 @@ class LearnOptions:
                     f"{option} {value} is not known", hint=f"{', '.join(known)}, or FILE.npz"
                 )
         for option, value in (("--score-ms", self.score_ms), ("--score-usd", self.score_usd)):
-            if value is not None and not 0 <= value < np.inf:
-                raise UsageError(f"{option} {value:g} is not a number of at least 0")
+            if value is not None and not 0 <= value <= MOST_CHARGE:
+                raise UsageError(f"{option} {value:g} is not from 0 to {MOST_CHARGE:g}")
 
     @property
     def needs_texts(self) -> bool:
@@ -95,6 +96,26 @@ class Learned:
             routes=routes,
             answers=None if self.judges.answers is None else _code(table),
         )
+
+    def needs(self, policy: CascadePolicy) -> bool:
+        """Whether a policy needs the scorer or the router."""
+        return policy.router is not None or (
+            self.scorer is not None and policy.score == self.judges.score
+        )
+
+    def settle(self, policy: CascadePolicy) -> CascadePolicy:
+        """The policy without the scorer, where its models keep their logged confidence.
+
+        It needs no file then, and takes no time.
+        """
+        scorer = self.scorer
+        if scorer is None or policy.score != self.judges.score:
+            return policy
+        asked = [name for name, ask in zip(policy.models, policy.asked, strict=False) if ask]
+        used = [scorer.predictors[scorer.models.index(name)] for name in asked]
+        if any(one is not None for one in used):
+            return policy
+        return replace(policy, score="confidence", score_ms=0.0)
 
     def save(self, folder: Path, policies: Sequence[CascadePolicy]) -> list[str]:
         """Write what was learned here, and policies use, into a folder; the names of the files.

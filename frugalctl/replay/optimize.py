@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
+import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from frugalctl.errors import InputError, UsageError
-from frugalctl.levers.cascade.baselines import Baseline, best_single
+from frugalctl.errors import UsageError
+from frugalctl.levers.cascade.baselines import Baseline, best_single, route_by_neighbours
 from frugalctl.levers.cascade.certificate import SEARCH_SHARE, Certificate, Part, certify
-from frugalctl.levers.cascade.front import Evaluation, Front, evaluate, merge_fronts
+from frugalctl.levers.cascade.front import (
+    SLACK,
+    Evaluation,
+    Front,
+    evaluate,
+    latency_p95_ms,
+    merge_fronts,
+)
 from frugalctl.levers.cascade.heldout import HeldOut, compare
 from frugalctl.levers.cascade.judges import Judges
 from frugalctl.levers.cascade.policy import CascadePolicy
@@ -25,14 +32,13 @@ from frugalctl.levers.cascade.table import Integers, OutcomeTable
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.replay.goal import Goal, choose_policy, within_budget
 from frugalctl.replay.learn import Learned, LearnOptions, learn, resolve_options
+from frugalctl.replay.optimize_rows import describe_rows, explain_incomplete, unknown_model
 
 Split = Literal["auto", "folds", "random", "time"]
 
 _TRAIN_SHARE = 0.7
 _LEAST_TASK_ROWS = 100
-_ROUTED_ROWS = 20_000
 _COLUMNS = ("cost_usd", "quality", "latency_ms", "calls", "covered")
-_ROUTED_SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,12 @@ class Choice:
         """All of them."""
         return (self.policy, *(chosen.policy for _, chosen in self.tasks))
 
+    @property
+    def certifies(self) -> bool:
+        """Whether any policy is more than what is left where no certificate is granted."""
+        certificates = [one.certificate for one in (self.chosen, *(one for _, one in self.tasks))]
+        return any(one is None or one.granted for one in certificates)
+
     def evaluate(self, table: OutcomeTable, judges: Judges) -> Evaluation:
         """What the policies do with the requests of a table, each with its own."""
         whole = evaluate(table, self.policy, judges)
@@ -140,38 +152,6 @@ class Optimized:
     routers: tuple[Baseline, ...] = ()
 
 
-def pick_models(
-    table: OutcomeTable, names: Sequence[str], excluded: Sequence[str] = ()
-) -> OutcomeTable:
-    """The table of some models, all of them without names.
-
-    Raises:
-        UsageError: a name that the log does not have, or fewer than two models.
-        InputError: the log has fewer than two.
-    """
-    for name in (*names, *excluded):
-        if name not in table.models:
-            raise unknown_model(name, table.models)
-    kept = [name for name in (names or table.models) if name not in excluded]
-    kept = list(dict.fromkeys(kept))
-    if len(table.models) < 2:
-        only = f", {table.models[0]}" if table.models else ""
-        raise InputError(
-            f"the log has answers of {len(table.models)} model{only}: there is nothing to choose",
-            hint="log `outcomes` of several models for the same requests",
-        )
-    if len(kept) < 2:
-        raise UsageError(f"{len(kept)} model is left, and two are needed", hint="--models a,b")
-    return table if tuple(kept) == table.models else table.select(tuple(kept))
-
-
-def unknown_model(name: str, known: Sequence[str]) -> UsageError:
-    """The error for a model that the log does not have."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known[:12])}"
-    return UsageError(f"the log has no outcome of {name}", hint=hint)
-
-
 def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
     """Choose a policy, and measure it on rows that it was not chosen on.
 
@@ -181,7 +161,7 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
     """
     complete = np.flatnonzero(table.complete)
     if not len(complete):
-        raise _incomplete(table)
+        raise explain_incomplete(table)
     if options.goal.reference is not None and options.goal.reference not in table.models:
         raise unknown_model(options.goal.reference, table.models)
     rows = table if len(complete) == len(table) else table.take(complete)
@@ -189,16 +169,20 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
     splits = _split(rows, options)
     train = rows.take(splits[0][0]) if len(splits) == 1 else rows
     choice = choose(train, options)
-    notes = list(_notes(table, rows, options))
+    notes = list(describe_rows(table, rows, options.learn))
+    _require_limits(train, choice, options.goal)
     heldout, certified = _hold_out(rows, splits, choice, options)
     if choice.tasks:
         choice, heldout = _drop_tasks(rows, splits, choice, heldout, options, notes)
-    if certified is not None and len(splits) > 1:
-        notes.append(
-            f"in {certified} of {len(splits)} turns a policy was certified; in the others the "
-            "best single model was kept"
-        )
+    if certified is not None:
+        kept = "" if certified == len(splits) else "; elsewhere the best single model was kept"
+        notes.append(f"a policy was certified in {certified} of {len(splits)} turns{kept}")
     learned = choice.learned
+    if learned.fresh and any(learned.needs(policy) for policy in choice.policies):
+        notes.append(
+            "what was learned judges the rows chosen on as if it had not seen them; a replay "
+            "of them judges by what has, and may differ"
+        )
     if choice.chosen.certificate is not None:
         learned = learn(train, options.learn)
     start = time.perf_counter()
@@ -213,8 +197,30 @@ def optimize(table: OutcomeTable, options: OptimizeOptions) -> Optimized:
         heldout=heldout,
         notes=tuple(notes),
         seconds=seconds,
-        routers=tuple(_trace_routers(train, options)),
+        routers=tuple(route_by_neighbours(train, options.seed)),
     )
+
+
+def _require_limits(train: OutcomeTable, choice: Choice, goal: Goal) -> None:
+    """Whether the model that is kept for want of a certificate is within the other limits."""
+    certificate = choice.chosen.certificate
+    if certificate is None or certificate.granted:
+        return
+    single = CascadePolicy((choice.reference,), ())
+    each = float(evaluate(train, single).cost_usd.mean())
+    p95_ms = latency_p95_ms(train, single)
+    broken: list[str] = []
+    if goal.budget_usd is not None and each > goal.budget_usd * (1 + SLACK):
+        broken.append(f"costs {each * 1000:.4g} USD for 1,000 requests")
+    if goal.latency_p95_ms is not None and not p95_ms <= goal.latency_p95_ms:
+        known = "unknown" if math.isnan(p95_ms) else f"{p95_ms:,.0f} ms"
+        broken.append(f"has a latency p95 of {known}")
+    if broken:
+        raise UsageError(
+            f"no policy within the limits is certified ({certificate.reason}), and the best "
+            f"single model, {choice.reference}, {' and '.join(broken)}",
+            hint="loosen a limit, or leave out --max-quality-loss for the best policy within them",
+        )
 
 
 def _judge_again(train: OutcomeTable, choice: Choice) -> Judges:
@@ -238,25 +244,6 @@ def _split(rows: OutcomeTable, options: OptimizeOptions) -> list[tuple[Integers,
     return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in numbers]
 
 
-def _incomplete(table: OutcomeTable) -> InputError:
-    for name, values in (("cost", table.cost_usd), ("quality", table.quality)):
-        unknown = [
-            model
-            for at, model in enumerate(table.models)
-            if np.isnan(values[:, at]).all() and table.present[:, at].any()
-        ]
-        if unknown:
-            hint = "--prices log takes the log's own costs; tokens are needed for the book's"
-            return InputError(
-                f"no {name} is known of {', '.join(unknown)}",
-                hint=hint if name == "cost" else "log `quality` (0 to 1) in each outcome",
-            )
-    return InputError(
-        "no request has the quality and the cost of every model",
-        hint="--models a,b takes some of them",
-    )
-
-
 def choose(table: OutcomeTable, options: OptimizeOptions) -> Choice:
     """The whole procedure on some complete rows: learn, search, choose, certify."""
     goal = options.goal
@@ -270,7 +257,7 @@ def choose(table: OutcomeTable, options: OptimizeOptions) -> Choice:
         test = table.take(others)
         search_part = Part(table.take(some), learned.judges)
         test_part = Part(test, learned.judge(test))
-    chosen = _choose_on(search_part, test_part, reference, options)
+    chosen = _choose_on(search_part, test_part, reference, learned, options)
     tasks = _list_tasks(table) if options.by_task else []
     # all certificates are to hold at once
     shared = replace(goal, confidence=1 - (1 - goal.confidence) / max(len(tasks), 1))
@@ -281,6 +268,7 @@ def choose(table: OutcomeTable, options: OptimizeOptions) -> Choice:
                 _of_task(search_part, task),
                 None if test_part is None else _of_task(test_part, task),
                 reference,
+                learned,
                 replace(options, goal=shared),
             ),
         )
@@ -301,12 +289,14 @@ def _of_task(part: Part, task: str) -> Part:
     return Part(part.table.take(at), part.judges.take(at))
 
 
-def _choose_on(part: Part, test: Part | None, reference: str, options: OptimizeOptions) -> Chosen:
+def _choose_on(
+    part: Part, test: Part | None, reference: str, learned: Learned, options: OptimizeOptions
+) -> Chosen:
     """Search on some rows; certify on others where there are any."""
     goal = options.goal
     front = search(part.table, part.judges, options)
     if test is None or goal.max_quality_loss is None:
-        return Chosen(choose_policy(front, goal), front, None)
+        return Chosen(learned.settle(choose_policy(front, goal)), front, None)
     certificate = certify(
         within_budget(front, goal).policies,
         part,
@@ -315,7 +305,7 @@ def _choose_on(part: Part, test: Part | None, reference: str, options: OptimizeO
         goal.max_quality_loss,
         goal.confidence,
     )
-    return Chosen(certificate.policy, front, certificate)
+    return Chosen(learned.settle(certificate.policy), front, certificate)
 
 
 def search(table: OutcomeTable, judges: Judges, options: OptimizeOptions) -> Front:
@@ -342,16 +332,19 @@ def _hold_out(
 ) -> tuple[HeldOut | None, int | None]:
     """Judge each row by policies that were chosen without it.
 
+    Where nothing is certified, the policy is the best single model, and is judged itself.
+
     Returns:
         The comparison, and in how many turns a policy was certified (None without certificates).
     """
     parts: list[tuple[Integers, Evaluation, Evaluation]] = []
     granted = 0
+    settled = len(splits) == 1 or not choice.certifies
     for train, test in splits:
-        found = choice if len(splits) == 1 else choose(rows.take(train), options)
+        found = choice if settled else choose(rows.take(train), options)
         table = rows.take(test)
         judged = found.evaluate(table, found.learned.judge(table))
-        parts.append((test, judged, evaluate(table, CascadePolicy((found.reference,), ()))))
+        parts.append((test, judged, evaluate(table, CascadePolicy((choice.reference,), ()))))
         certificate = found.chosen.certificate
         granted += certificate is not None and certificate.granted
     order = np.concatenate([at for at, _, _ in parts])
@@ -362,7 +355,8 @@ def _hold_out(
         for side in (1, 2)
     )
     found = compare(policy, reference, rows.clusters[order], seed=options.seed)
-    return found, None if options.goal.max_quality_loss is None else granted
+    counted = options.goal.max_quality_loss is not None and not settled
+    return found, granted if counted else None
 
 
 def _drop_tasks(
@@ -393,47 +387,3 @@ def _worth(found: HeldOut, goal: Goal) -> float:
     if goal.usd_per_quality is not None:
         return found.quality - found.cost_usd / found.rows / goal.usd_per_quality
     return found.quality
-
-
-def _trace_routers(table: OutcomeTable, options: OptimizeOptions) -> Iterator[Baseline]:
-    """The kNN router at some costs, where the questions were read."""
-    if not any(table.questions) or len(table) > _ROUTED_ROWS:
-        return
-    from frugalctl.levers.cascade.router import fit_router, trace_router
-
-    fitted = fit_router(table, "knn", seed=options.seed)
-    curve = trace_router(fitted.predicted, table)
-    best = best_single(table)
-    most = table.cost_usd[:, table.models.index(best)].mean()
-    for share in _ROUTED_SHARES:
-        allowed = curve.cost_usd <= most * share
-        if allowed.any():
-            at = int(np.argmax(np.where(allowed, curve.quality, -np.inf)))
-            figures = (curve.cost_usd[at], curve.quality[at], curve.latency_ms[at])
-            yield Baseline("knn router", table.models, *map(float, figures))
-
-
-def _notes(table: OutcomeTable, rows: OutcomeTable, options: OptimizeOptions) -> Iterator[str]:
-    skipped = len(table) - len(rows)
-    if skipped:
-        yield f"{skipped:,} of {len(table):,} requests lack an outcome, its quality or its cost"
-    if len(rows) < 100:
-        yield f"{len(rows)} requests are few: expect wide intervals"
-    if (rows.quality == rows.quality[:, :1]).all():
-        yield "all models have the same quality on every request: the cheapest is as good as any"
-    if options.learn.score == "confidence" and np.isnan(rows.confidence).all():
-        yield "no confidence and no answers' texts: only single models can be searched"
-    twins = [
-        (one, other)
-        for at, one in enumerate(rows.models)
-        for other in rows.models[at + 1 :]
-        if _are_twins(rows, one, other)
-    ]
-    for one, other in twins[:3]:
-        yield f"{one} and {other} have the same quality and cost on every request"
-
-
-def _are_twins(rows: OutcomeTable, one: str, other: str) -> bool:
-    a, b = rows.models.index(one), rows.models.index(other)
-    same_quality = bool((rows.quality[:, a] == rows.quality[:, b]).all())
-    return same_quality and bool((rows.cost_usd[:, a] == rows.cost_usd[:, b]).all())

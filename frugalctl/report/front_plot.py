@@ -146,7 +146,7 @@ def draw_front(plot: FrontPlot, path: str) -> None:
 
 def _draw_costs(axes: Any, plot: FrontPlot) -> None:
     """Quality over cost, with every baseline."""
-    axes.plot(plot.cost, plot.quality, ".", ms=2, color=_BLUE, alpha=0.25, label="front, in sample")
+    axes.plot(plot.cost, plot.quality, ".", ms=3, color=_BLUE, alpha=0.4, label="front, in sample")
     order = plot.hull
     axes.plot(
         plot.cost[order], plot.quality[order], "-", lw=1.8, color=_BLUE, label="its hull, in sample"
@@ -188,7 +188,7 @@ def _use_log_scale(axes: Any) -> None:
 
 def _draw_latency(axes: Any, plot: FrontPlot) -> None:
     """Quality over latency: what a cascade pays in time."""
-    axes.plot(plot.latency_ms, plot.quality, ".", ms=2, color=_BLUE, alpha=0.25)
+    axes.plot(plot.latency_ms, plot.quality, ".", ms=3, color=_BLUE, alpha=0.4)
     axes.plot(
         [dot.latency_ms for dot in plot.singles],
         [dot.quality for dot in plot.singles],
@@ -249,6 +249,7 @@ def _label(axes: Any, points: list[tuple[str, float, float]]) -> None:
                 textcoords="offset points",
                 ha="left" if across > 0 else "right",
                 fontsize=7,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
             )
             box = text.get_window_extent()
             clashes = _count_clashes(box, taken, spots, axes.get_window_extent())

@@ -167,6 +167,7 @@ def encode_optimize(report: OptimizeReport) -> dict[str, Any]:
     """The report as plain data: money in USD over all rows, means elsewhere, unknown is None."""
     found, rows = report.optimized, report.rows
     train, certificate = found.train, found.choice.chosen.certificate
+    mean_ms, p95_ms = train.known_latency()
     body = {
         "schema_version": SCHEMA_VERSION,
         "frugalctl_version": frugalctl.__version__,
@@ -179,8 +180,8 @@ def encode_optimize(report: OptimizeReport) -> dict[str, Any]:
             "cost_usd": float(train.cost_usd.sum()),
             "cost_usd_per_1k": float(train.cost_usd.mean()) * 1000,
             "quality": float(train.quality.mean()),
-            "latency_ms": float(train.latency_ms.mean()),
-            "latency_p95_ms": float(np.percentile(train.latency_ms, 95)),
+            "latency_ms": mean_ms,
+            "latency_p95_ms": p95_ms,
         },
         "heldout": None if found.heldout is None else encode_heldout(found.heldout),
         "certificate": None
@@ -206,6 +207,16 @@ def encode_optimize(report: OptimizeReport) -> dict[str, Any]:
             "seconds": round(found.seconds, 3),
             "rows": report.front.rows,
         },
+        "scorer": [
+            {
+                "model": one.model,
+                "rows": one.rows,
+                "auroc_confidence": one.auroc_confidence,
+                "auroc_learned": one.auroc_learned,
+                "used": one.kind,
+            }
+            for one in found.learned.validation
+        ],
         "notes": list(found.notes),
     }
     return cast("dict[str, Any]", _clean(body))

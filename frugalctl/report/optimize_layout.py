@@ -28,6 +28,8 @@ def lay_out_optimize(report: OptimizeReport) -> list[Table]:
     tables = [_policy(report), _figures(report)]
     if report.optimized.choice.tasks:
         tables.append(_tasks(report))
+    if report.optimized.learned.validation:
+        tables.append(_scorer(report))
     return [*tables, _baselines(report), _front(report), _metrics(report)]
 
 
@@ -73,10 +75,11 @@ def _describe_step(policy: CascadePolicy, step: int) -> str:
 
 def _certify(certificate: Certificate | None) -> tuple[str, ...]:
     if certificate is None:
-        return ("Not certified: no bound on quality loss was asked for (--max-quality-loss).",)
+        return ("No certificate was asked for; --max-quality-loss asks for one.",)
     how = (
         f"Searched on {certificate.rows_search:,} rows, tested on {certificate.rows_test:,} "
-        f"others: {certificate.tested} policies in a fixed sequence."
+        f"others: {certificate.tested:,} "
+        f"{'policy' if certificate.tested == 1 else 'policies'} in a fixed sequence."
     )
     if certificate.granted:
         return (
@@ -90,6 +93,7 @@ def _certify(certificate: Certificate | None) -> tuple[str, ...]:
 def _figures(report: OptimizeReport) -> Table:
     found, train = report.optimized, report.optimized.train
     heldout = found.heldout
+    mean_ms, p95_ms = train.known_latency()
     columns = ("", "chosen on>", "held out>", f"{found.choice.reference}, held out>", "change>")
     rows = (
         (
@@ -100,12 +104,12 @@ def _figures(report: OptimizeReport) -> Table:
         ("quality", f"{train.quality.mean():.4f}", *_paired_quality(heldout)),
         (
             "latency mean ms",
-            _ms(float(train.latency_ms.mean())),
+            _ms(mean_ms),
             *_paired_ms(heldout, "latency_ms"),
         ),
         (
             "latency p95 ms",
-            _ms(float(np.percentile(train.latency_ms, 95))),
+            _ms(p95_ms),
             *_paired_ms(heldout, "latency_p95_ms"),
         ),
     )
@@ -124,7 +128,9 @@ def _paired_cost(found: HeldOut | None) -> tuple[str, str, str]:
         return UNKNOWN, UNKNOWN, UNKNOWN
     low, high = found.saving_ci95
     each, base = found.cost_usd / found.rows, found.reference_cost_usd / found.rows
-    change = f"{-found.saving * 100:+.1f} % [{-high * 100:+.1f}, {-low * 100:+.1f}]"
+    # 0 - x, as -x of 0 is printed as -0
+    ends = [f"{0 - value * 100:+.1f}" for value in (found.saving, high, low)]
+    change = f"{ends[0]} % [{ends[1]}, {ends[2]}]"
     return format_usd(each * 1000), format_usd(base * 1000), change
 
 
@@ -160,6 +166,25 @@ def _tasks(report: OptimizeReport) -> Table:
         for task, one in named
     )
     return Table("Policies by task", ("task", "models", "thresholds", "certified"), rows)
+
+
+def _scorer(report: OptimizeReport) -> Table:
+    rows = tuple(
+        (
+            one.model,
+            format_number(one.rows),
+            UNKNOWN if math.isnan(one.auroc_confidence) else f"{one.auroc_confidence:.3f}",
+            UNKNOWN if math.isnan(one.auroc_learned) else f"{one.auroc_learned:.3f}",
+            one.kind,
+        )
+        for one in report.optimized.learned.validation
+    )
+    notes = (
+        "AUROC of right against wrong answers, of rows that had no part in the fit. The learned "
+        "score is used where it wins with a confidence of 95 %.",
+    )
+    columns = ("model", "rows>", "confidence>", "learned>", "used")
+    return Table("Scorer", columns, rows, notes)
 
 
 def _name_policy(policy: CascadePolicy) -> tuple[str, str]:

@@ -102,7 +102,7 @@ def test_the_table_says_what_a_reader_needs(log):
     assert "ertified: " in text
     markdown = optimize(log, "--format", "markdown", "--budget", "4/1k").stdout.decode()
     assert markdown.startswith("### Policy")
-    assert "Not certified: no bound" in markdown
+    assert "No certificate was asked for" in markdown
 
 
 def test_the_front_as_a_file_and_as_a_picture(log, tmp_path):
@@ -149,6 +149,13 @@ def test_options_that_contradict_each_other(log, tmp_path):
     assert "is no picture" in refuse(log, "--plot", tmp_path / "p.pdf")
     assert "both the log and the output" in refuse(log, "--front", log)
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_out_of_range(log, tmp_path):
+    assert "--seed" in refuse(log, "--seed", "-1")
+    assert "--score-usd 1e+308 is not from 0 to 1e+09" in refuse(log, "--score-usd", "1e308")
+    assert "is no .csv" in refuse(log, "--front", tmp_path / "front.json")
+    assert "--models names no model" in refuse(log, "--models", " ,")
 
 
 def test_logs_that_nothing_can_be_learned_from(tmp_path):
@@ -210,4 +217,4 @@ def test_one_answer_a_request_with_chances_is_estimated(tmp_path):
     assert "No model fits." in text and "Estimated, not observed" in text
     lines[4]["propensity"] = 0
     bad = write(tmp_path / "bad.jsonl", lines)
-    assert "bad.jsonl:5: propensity is not above 0" in refuse(bad)
+    assert "bad.jsonl:5: propensity is not from 1e-09 to 1" in refuse(bad)

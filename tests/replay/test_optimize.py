@@ -9,10 +9,13 @@ import pytest
 
 from frugalctl.errors import ConfigError, InputError, UsageError
 from frugalctl.levers.cascade import CascadePolicy
+from frugalctl.levers.cascade.judges import judge_by_log
+from frugalctl.levers.cascade.scorer import AnswerScorer
 from frugalctl.levers.cascade.settings import dump_cascade_table, parse_cascade_table
 from frugalctl.replay.goal import Goal, parse_budget
-from frugalctl.replay.learn import LearnOptions
-from frugalctl.replay.optimize import OptimizeOptions, optimize, pick_models
+from frugalctl.replay.learn import Learned, LearnOptions
+from frugalctl.replay.optimize import OptimizeOptions, optimize
+from frugalctl.replay.optimize_rows import pick_models
 from frugalctl.replay.outcomes import OutcomeOptions, read_outcomes
 from frugalctl.replay.recipe import Recipe, load_recipe, parse_recipe
 from frugalctl.replay.run import ReplayOptions, replaying
@@ -336,3 +339,64 @@ def test_a_recipe_of_every_kind_is_read_as_it_was_written(tmp_path):
 def test_recipes_that_make_no_sense(table, message):
     with pytest.raises(ConfigError, match=message):
         parse_recipe({"cascade": table}, "x")
+
+
+def test_too_many_models_are_refused_before_the_search(tmp_path):
+    rows = [
+        {
+            "id": f"r{row}",
+            "outcomes": [
+                {"model": f"m{at}", "cost_usd": 0.1 + at, "quality": float((row + at) % 3 > 0)}
+                for at in range(45)
+            ],
+        }
+        for row in range(12)
+    ]
+    path = tmp_path / "many.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    table = read_outcomes([str(path)], OutcomeOptions(prices="log"))
+    wanted = OptimizeOptions(Goal(budget_usd=5.0), LearnOptions())
+    with pytest.raises(UsageError, match="45 models have 85,140 orders of 3, too many"):
+        optimize(table, wanted)
+
+
+def test_the_reference_of_all_turns_is_the_model_that_is_named(log):
+    table = read(log)
+    found = optimize(table, options(Goal(usd_per_quality=0.05)))
+    at = table.models.index(found.choice.reference)
+    assert found.heldout.rows == len(table)
+    assert found.heldout.reference_quality == pytest.approx(table.quality[:, at].mean())
+    assert found.heldout.reference_cost_usd == pytest.approx(table.cost_usd[:, at].sum())
+
+
+def test_what_is_kept_for_want_of_a_certificate_is_judged_itself(tmp_path):
+    write_log(tmp_path / "few.jsonl", rows=40)
+    found = optimize(read(tmp_path / "few.jsonl"), options(Goal(max_quality_loss=0.01)))
+    assert not found.choice.chosen.certificate.granted
+    assert found.choice.policy == CascadePolicy((found.choice.reference,), ())
+    assert (found.heldout.saving, found.heldout.delta_quality) == (0.0, 0.0)
+    assert (found.heldout.rows, found.heldout.same) == (40, 1.0)
+
+
+def test_the_limits_hold_for_what_is_kept_too(tmp_path):
+    write_log(tmp_path / "few.jsonl", rows=40)
+    table = read(tmp_path / "few.jsonl")
+    with pytest.raises(UsageError, match="large, costs 20 USD for 1,000 requests"):
+        optimize(table, options(Goal(max_quality_loss=0.01, budget_usd=0.01)))
+    slow = float(np.percentile(table.latency_ms[:, table.models.index("large")], 95))
+    with pytest.raises(UsageError, match="large, has a latency p95 of"):
+        optimize(table, options(Goal(max_quality_loss=0.01, latency_p95_ms=slow - 1)))
+    kept = optimize(table, options(Goal(max_quality_loss=0.01, budget_usd=0.02)))
+    assert kept.choice.policy.models == ("large",)
+
+
+def test_a_scorer_is_named_only_where_it_is_used(log):
+    learned = Learned(
+        judge_by_log(read(log)),
+        scorer=AnswerScorer(("small", "large"), (None, "any"), np.empty((0, 0)), ""),
+    )
+    learned = replace(learned, judges=replace(learned.judges, score="s.npz"))
+    raw = CascadePolicy(("small", "large"), (0.5,), score="s.npz", score_ms=0.5)
+    assert learned.settle(raw) == CascadePolicy(("small", "large"), (0.5,))
+    used = CascadePolicy(("large", "small"), (0.5,), score="s.npz", score_ms=0.5)
+    assert learned.settle(used) == used

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from frugalctl.levers.cascade.front import hull
 from frugalctl.levers.cascade.table import OutcomeTable
+
+_ROUTED_ROWS = 20_000
+_ROUTED_SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +124,22 @@ def mix(low: Baseline, high: Baseline, share: float) -> Baseline:
         between("latency_ms"),
         share,
     )
+
+
+def route_by_neighbours(table: OutcomeTable, seed: int) -> Iterator[Baseline]:
+    """The kNN router at parts of the best single model's cost, where the questions were read.
+
+    Source: Hu et al., "RouterBench" (2024).
+    """
+    if not any(table.questions) or len(table) > _ROUTED_ROWS:
+        return
+    from frugalctl.levers.cascade.router import fit_router, trace_router
+
+    curve = trace_router(fit_router(table, "knn", seed=seed).predicted, table)
+    most = table.cost_usd[:, table.models.index(best_single(table))].mean()
+    for share in _ROUTED_SHARES:
+        allowed = curve.cost_usd <= most * share
+        if allowed.any():
+            at = int(np.argmax(np.where(allowed, curve.quality, -np.inf)))
+            figures = (curve.cost_usd[at], curve.quality[at], curve.latency_ms[at])
+            yield Baseline("knn router", table.models, *map(float, figures))

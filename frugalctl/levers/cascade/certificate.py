@@ -13,6 +13,7 @@ does anything, which makes them stricter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,18 +98,20 @@ def certify(
     error = 1 - confidence
     passed: tuple[CascadePolicy, float, float] | None = None
     tested, first = 0, (float("nan"), float("nan"))
+    needed: int | None = None
     for policy in chosen:
         loss = loss_of(policy, test, reference)
         p_value = lost_p_value(loss, test.table.clusters, max_loss)
         tested += 1
         if tested == 1:
             first = (p_value, float(loss.mean()))
+            if p_value > error:
+                share = 1 + len(search.table) / len(test.table)
+                rows = needed_rows(p_value, loss, test.table.clusters, max_loss, error)
+                needed = None if rows is None else math.ceil(share * rows)
         if p_value > error:
             break
         passed = policy, p_value, float(loss.mean())
-    needed = None
-    if passed is None and tested:
-        needed = needed_rows(first[0], error, len(search.table) + len(test.table))
     return Certificate(
         policy=CascadePolicy((reference,), ()) if passed is None else passed[0],
         reference=reference,
@@ -136,13 +139,23 @@ def _explain(
     if granted:
         return f"the loss is at most {max_loss:g} with a confidence of {confidence:g}"
     if not tested:
-        return "no policy is cheaper than the best single model at a quality near it"
+        return (
+            f"no policy searched is cheaper than the best single model and within {max_loss:g} of "
+            "its quality"
+        )
+    if needed is not None and first[1] >= max_loss:
+        return (
+            f"the log is too thin: at least {needed:,} rows are needed even where nothing is lost, "
+            f"and the safest policy found loses {first[1]:.4f} on the rows of its test"
+        )
     thin = (
         f"the safest policy found loses {first[1]:.4f} on the rows of its test, which does not "
         f"prove at most {max_loss:g} with a confidence of {confidence:g}"
     )
     if needed is None:
-        return f"{thin}; more rows would not change that"
+        return (
+            f"{thin}; as that is no less than the bound, more rows like these would not change it"
+        )
     return f"{thin}: the log is too thin, about {needed:,} rows are needed"
 
 

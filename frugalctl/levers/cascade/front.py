@@ -77,6 +77,13 @@ class Evaluation:
     calls: Integers
     covered: Mask
 
+    def known_latency(self) -> tuple[float, float]:
+        """Mean and 95th percentile of the latencies that are known; NaN without any."""
+        known = self.latency_ms[~np.isnan(self.latency_ms)]
+        if not len(known):
+            return math.nan, math.nan
+        return float(known.mean()), float(np.percentile(known, 95))
+
     def overlay(self, rows: Mask, other: Evaluation) -> Evaluation:
         """This one, but for the rows where another holds."""
         return Evaluation(

@@ -126,22 +126,37 @@ def betting_p_value(excess: Floats, most: float) -> float:
     return math.exp(-max(float(capital.max(initial=0.0)), 0.0))
 
 
-def needed_rows(p_value: float, error: float, rows: int) -> int | None:
-    """About how many rows a log needs to certify what it has nearly certified.
+def needed_rows(
+    p_value: float, loss: Floats, clusters: Integers, max_loss: float, error: float
+) -> int | None:
+    """About how many rows a test needs to certify what these rows have nearly certified.
 
-    By the normal approximation, a p-value's quantile grows with the root of the rows.
+    By the normal approximation, with the variance between clusters, and as the quantile of the
+    p-value grows with the root of the rows, whichever is more; and never fewer than a test needs
+    that sees no loss at all, (1 - max_loss)^rows <= error.
 
     Args:
         p_value: of the test that failed.
-        error: what it has to come down to.
-        rows: of the log at hand.
+        loss: float64[n] of its rows.
+        clusters: int64[n], equal within a session.
+        max_loss: the bound.
+        error: the probability of error allowed.
 
     Returns:
-        None where the loss that was observed is not below the bound.
+        More than n; None where n rows are enough to see no loss, and the loss that was observed
+        is not below the bound.
     """
     from scipy.stats import norm
 
-    seen, wanted = -float(norm.ppf(p_value)), -float(norm.ppf(error))
-    if seen <= 0:
-        return None
-    return max(math.ceil(rows * (wanted / seen) ** 2), rows + 1)
+    least = math.ceil(math.log(error) / math.log1p(-max_loss)) if max_loss else 0
+    gap = max_loss - float(loss.mean())
+    if gap <= 0:
+        return least if least > len(loss) else None
+    groups = np.unique(clusters, return_inverse=True)[1]
+    sums = np.bincount(groups, weights=loss - loss.mean())
+    deviation = math.sqrt(float((sums**2).sum()) / len(loss))
+    wanted, seen = -float(norm.ppf(error)), -float(norm.ppf(p_value))
+    likely = (wanted * deviation / gap) ** 2
+    if seen > 0:
+        likely = max(likely, len(loss) * (wanted / seen) ** 2)
+    return max(math.ceil(likely), least, len(loss) + 1)

@@ -19,7 +19,7 @@ from frugalctl.levers.cascade.predictors import Kind, Predictor, fit
 from frugalctl.levers.cascade.splits import fold_rows
 from frugalctl.levers.cascade.table import Floats, Integers, OutcomeTable
 
-ROUTE_MS = 0.2
+ROUTE_MS = 0.1
 """What routing one question takes on one core (`benchmarks/routers.py`)."""
 
 EMBEDDER = "static"

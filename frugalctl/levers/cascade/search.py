@@ -28,6 +28,8 @@ from frugalctl.levers.cascade.table import Integers, Mask, OutcomeTable
 
 MOST_DEPTH = 4
 MOST_BINS = 1_000
+MOST_ORDERS = 60_000
+"""Of the models of a policy: some minutes of search."""
 BUFFER_POINTS = 1 << 15
 """Points that are gathered before they meet the front."""
 
@@ -79,6 +81,12 @@ def prepare(
     """The complete rows, scaled, and how many others there are."""
     if not 1 <= depth <= MOST_DEPTH:
         raise UsageError(f"a search depth of {depth}", hint=f"1 to {MOST_DEPTH}")
+    orders = math.perm(len(table.models), depth)
+    if orders > MOST_ORDERS:
+        raise UsageError(
+            f"{len(table.models)} models have {orders:,} orders of {depth}, too many to search",
+            hint="--models names the most promising, --depth 2 searches pairs",
+        )
     if not 1 <= bins <= MOST_BINS:
         raise UsageError(f"{bins} thresholds for a model", hint=f"1 to {MOST_BINS}")
     if latency_limit_ms is not None and not latency_limit_ms > 0:

@@ -23,8 +23,8 @@ def fold_rows(table: OutcomeTable, folds: int, seed: int) -> Integers:
     clusters, of_row = np.unique(table.clusters, return_inverse=True)
     if len(clusters) < folds:
         raise InputError(
-            f"{len(clusters)} sessions are too few for {folds} folds",
-            hint="requests of one session are not independent; log more of them",
+            f"too few sessions for {folds} folds: {len(clusters)}",
+            hint="log more requests, of other sessions; those of one are not independent",
         )
     order = np.random.default_rng(seed).permutation(len(clusters))
     fold = np.empty(len(clusters), dtype=np.int64)
@@ -50,7 +50,7 @@ def split_rows(table: OutcomeTable, seed: int, share: float = 0.5) -> tuple[Inte
     if len(clusters) < 2:
         raise InputError(
             "the log has one session, which cannot be split",
-            hint="requests of one session are not independent; log more of them",
+            hint="log more requests, of other sessions; those of one are not independent",
         )
     count = min(max(round(share * len(clusters)), 1), len(clusters) - 1)
     chosen = np.zeros(len(clusters), dtype=np.bool_)

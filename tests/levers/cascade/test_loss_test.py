@@ -124,6 +124,42 @@ def test_sessions_and_fractions_are_bet_on_and_single_answers_tested_exactly():
 
 
 def test_rows_needed_grow_with_what_is_missing():
-    assert needed_rows(0.6, 0.1, 300) is None
-    assert needed_rows(0.11, 0.1, 300) < needed_rows(0.3, 0.1, 300)
-    assert needed_rows(0.1001, 0.1, 300) == 301
+    loss = np.zeros(300)
+    loss[:6] = 1.0
+    alone = np.arange(300)
+    assert needed_rows(0.5, loss, alone, 0.02, 0.1) is None
+    assert needed_rows(0.5, np.ones(20), alone[:20], 0.02, 0.1) == 114
+    near, far = needed_rows(0.5, loss, alone, 0.021, 0.1), needed_rows(0.5, loss, alone, 0.03, 0.1)
+    # (1.2816 * sqrt(0.02 * 0.98) / 0.01)^2
+    assert far == 322 and near > 90 * far
+    assert needed_rows(0.5, loss, alone // 6, 0.03, 0.1) > 5 * far
+
+
+def test_rows_needed_where_no_loss_was_seen():
+    # 0.99^n <= 0.05 from n = 299 on
+    assert needed_rows(0.5, np.zeros(50), np.arange(50), 0.01, 0.05) == 299
+    assert needed_rows(0.5, np.zeros(400), np.arange(400), 0.01, 0.05) == 401
+
+
+def test_as_many_rows_as_needed_are_certified_about_half_of_the_time():
+    draw = np.random.default_rng(0)
+    needed = needed_rows(0.5, np.repeat([1.0, 0.0], [5, 495]), np.arange(500), 0.02, 0.1)
+    passed = [
+        lost_p_value((draw.random(needed) < 0.01).astype(float), np.arange(needed), 0.02) <= 0.1
+        for _ in range(200)
+    ]
+    assert 0.3 < np.mean(passed) < 0.9
+
+
+def test_rows_needed_without_any_loss_allowed():
+    gained = -np.repeat([1.0, 0.0], [10, 90])
+    assert needed_rows(0.5, gained, np.arange(100), 0.0, 0.05) == 101
+    assert needed_rows(0.5, np.zeros(100), np.arange(100), 0.0, 0.05) is None
+
+
+def test_rows_needed_where_the_test_says_less_than_the_variance():
+    loss = np.repeat([1.0, 0.0], [2, 198])
+    by_variance = needed_rows(0.5, loss, np.arange(200), 0.03, 0.05)
+    by_test = needed_rows(0.12, loss, np.arange(200), 0.03, 0.05)
+    # 200 * (1.6449 / 1.1750)^2
+    assert by_variance == 201 and by_test == 392

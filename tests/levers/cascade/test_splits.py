@@ -60,7 +60,7 @@ def test_a_split_by_time_puts_earlier_sessions_first(clusters, data):
 def test_what_cannot_be_split_is_refused():
     with pytest.raises(UsageError, match="1 folds"):
         fold_rows(table_of([1, 2]), 1, 0)
-    with pytest.raises(InputError, match="2 sessions are too few for 5 folds"):
+    with pytest.raises(InputError, match="too few sessions for 5 folds: 2"):
         fold_rows(table_of([1, 2, 2]), 5, 0)
     with pytest.raises(InputError, match="one session"):
         split_rows(table_of([7, 7]), 0)
