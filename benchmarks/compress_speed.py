@@ -26,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from measure import frugalctl, report
+
 from frugalctl.levers.compress.pipeline import compress_prompt
 from frugalctl.levers.compress.prompt import read_batch
 from frugalctl.levers.compress.settings import CompressSettings
