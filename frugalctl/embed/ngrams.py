@@ -12,6 +12,7 @@ from frugalctl.embed.base import Vectors
 from frugalctl.embed.words import Script, script_of
 
 NGRAMS_VERSION = 1
+WORDS_AT_ONCE = 256
 DIGEST_BITS = 128
 # Weight of the n-gram at a place: Korean begins with the stem and ends in particles.
 _DECAY: dict[Script, float] = {"latin": 0.85, "hangul": 0.6, "ideographic": 1.0, "other": 0.85}
@@ -60,10 +61,15 @@ def hash_words(words: Sequence[str], dimension: int) -> Vectors:
         float32[n, dimension], not normalised.
     """
     vectors = np.empty((len(words), dimension), np.float32)
-    for row, word in enumerate(words):
-        ngrams, weights = zip(*weigh_ngrams(word), strict=True)
-        weighted = draw_signs(ngrams, dimension) * np.array(weights, np.float32)[:, None]
-        vectors[row] = weighted.sum(axis=0)
+    for first in range(0, len(words), WORDS_AT_ONCE):
+        weighed = [list(weigh_ngrams(word)) for word in words[first : first + WORDS_AT_ONCE]]
+        signs = draw_signs([ngram for word in weighed for ngram, _ in word], dimension)
+        weights = np.array([weight for word in weighed for _, weight in word], np.float32)
+        start = 0
+        for row, word in enumerate(weighed, first):
+            run = slice(start, start + len(word))
+            vectors[row] = weights[run] @ signs[run]
+            start = run.stop
     return vectors / np.float32(dimension**0.5)
 
 

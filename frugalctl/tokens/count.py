@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from frugalctl.tokens.families import encoding_name
 from frugalctl.tokens.vocabulary import load_decoder, load_encoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MESSAGE_TOKENS = 3
 NAME_TOKENS = 1
@@ -20,6 +22,7 @@ REPLY_TOKENS = 3
 _CACHE_CHARS = 64 << 20
 # A run of white space longer than this overflows the stack of tiktoken's pattern engine.
 _PIECE_CHARS = 100_000
+_MOST_TOKENS = 1 << 18
 
 
 class _CountCache:
@@ -85,15 +88,17 @@ def count_each(texts: Sequence[str], model: str) -> list[int]:
     decode = load_decoder(encoding)
     if decode is None:
         return [count_text(text, model) for text in texts]
-    tokens = _cache.encode(encoding, "".join(texts))
+    import numpy as np
+
+    tokens = np.array(_cache.encode(encoding, "".join(texts)), np.int64)
     sizes = _keep_sizes(encoding)
-    unknown = [token for token in set(tokens) if token not in sizes]
-    sizes.update(zip(unknown, map(len, decode(unknown)), strict=True))
-    # The last is the end of the text, where no token begins.
-    *starts, _ = accumulate(map(sizes.__getitem__, tokens), initial=0)
-    ends = accumulate(_count_bytes(text) for text in texts)
-    places = [bisect_left(starts, end) for end in ends]
-    return [after - at for at, after in pairwise([0, *places])]
+    unknown: list[int] = np.unique(tokens[sizes[tokens] == 0]).tolist()
+    sizes[unknown] = [len(token) for token in decode(unknown)]
+    lengths = sizes[tokens]
+    starts = np.cumsum(lengths) - lengths
+    ends = np.cumsum([_count_bytes(text) for text in texts])
+    places = np.searchsorted(starts, ends)
+    return np.diff(places, prepend=0).tolist()
 
 
 def encode_text(text: str, model: str) -> list[int]:
@@ -163,9 +168,11 @@ def _count_part(part: Any, model: str) -> int:
 
 
 @lru_cache
-def _keep_sizes(encoding: str) -> dict[int, int]:
-    """The bytes of each token of a vocabulary that was met."""
-    return {}
+def _keep_sizes(encoding: str) -> NDArray[np.int64]:
+    """The bytes of each token of a vocabulary that was met, 0 of the others."""
+    import numpy as np
+
+    return np.zeros(_MOST_TOKENS, np.int64)
 
 
 def _count_bytes(text: str) -> int:

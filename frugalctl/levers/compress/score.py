@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalctl.embed import Embedder, Vectors
+from frugalctl.embed.pooled import scale_to_unit, sum_runs
 from frugalctl.levers.compress.score_answers import find_answerers
 from frugalctl.levers.compress.score_words import (
     STOP_WORDS,
@@ -159,8 +160,8 @@ def _compare(texts: Texts, question: str, embedder: Embedder) -> Floats:
 def sum_by_block(vectors: Vectors, block: Integers, blocks: int) -> Vectors:
     """The direction of each block's vectors: float32[m, d] of length 1; every block has some."""
     order = np.argsort(block, kind="stable")
-    starts = np.searchsorted(block[order], np.arange(blocks))
-    return _scale(np.add.reduceat(vectors[order], starts, axis=0))
+    counts: list[int] = np.bincount(block, minlength=blocks).tolist()
+    return scale_to_unit(sum_runs(vectors[order], counts))
 
 
 def find_second_hop(
@@ -272,10 +273,4 @@ def hash_terms(texts: Sequence[Sequence[str]]) -> Vectors:
     found = (vectors > 0).sum(axis=0)
     np.log1p(vectors, out=vectors)
     vectors *= np.log1p(len(texts) / (1 + found)).astype(np.float32)
-    return _scale(vectors)
-
-
-def _scale(vectors: Vectors) -> Vectors:
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
-    lengths[lengths == 0] = 1
-    return vectors / lengths[:, None]
+    return scale_to_unit(vectors)
