@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import xxhash
@@ -12,11 +13,15 @@ from frugalctl.embed.base import Vectors
 from frugalctl.embed.words import Script, script_of
 
 NGRAMS_VERSION = 1
-WORDS_AT_ONCE = 256
+WORDS_AT_ONCE = 64
 DIGEST_BITS = 128
 # Weight of the n-gram at a place: Korean begins with the stem and ends in particles.
 _DECAY: dict[Script, float] = {"latin": 0.85, "hangul": 0.6, "ideographic": 1.0, "other": 0.85}
 _LEAST_DECAY = 0.1
+_DECAYS = {
+    script: [max(decay**place, _LEAST_DECAY) for place in range(32)]
+    for script, decay in _DECAY.items()
+}
 _SIGN_WEIGHT = 0.2
 _SIZES: dict[Script, tuple[int, ...]] = {
     "latin": (2, 3, 4),
@@ -37,12 +42,13 @@ def weigh_ngrams(word: str) -> Iterator[tuple[str, float]]:
         return
     script = script_of(word)
     start = "" if script == "ideographic" else "^"
+    decays = _DECAYS[script]
     marked = start + unicodedata.normalize("NFC", word)
     for size in _SIZES[script]:
         for place in range(max(1, len(marked) - size + 1)):
             ngram = marked[place : place + size]
             if ngram != start:
-                yield ngram, max(_DECAY[script] ** place, _LEAST_DECAY)
+                yield ngram, decays[min(place, len(decays) - 1)]
 
 
 def hash_words(words: Sequence[str], dimension: int) -> Vectors:
@@ -75,11 +81,14 @@ def hash_words(words: Sequence[str], dimension: int) -> Vectors:
 
 def draw_signs(ngrams: Sequence[str], dimension: int) -> Vectors:
     """A vector of signs (-1 or 1) for each n-gram: float32[n, dimension]."""
-    encoded = [ngram.encode("utf-8", "surrogatepass") for ngram in ngrams]
-    digests = b"".join(
-        xxhash.xxh3_128_digest(item, seed=seed)
-        for item in encoded
-        for seed in range(dimension // DIGEST_BITS)
-    )
-    bits = np.unpackbits(np.frombuffer(digests, np.uint8)).reshape(len(encoded), dimension)
+    digests = b"".join([_digest(ngram, dimension) for ngram in ngrams])
+    bits = np.unpackbits(np.frombuffer(digests, np.uint8)).reshape(len(ngrams), dimension)
     return bits.astype(np.float32) * np.float32(2) - np.float32(1)
+
+
+@lru_cache(maxsize=1 << 16)
+def _digest(ngram: str, dimension: int) -> bytes:
+    """The bits of an n-gram's signs; few n-grams make up most words."""
+    item = ngram.encode("utf-8", "surrogatepass")
+    seeds = range(dimension // DIGEST_BITS)
+    return b"".join([xxhash.xxh3_128_digest(item, seed=seed) for seed in seeds])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, compress, islice
 from threading import Lock
 from typing import Protocol
 
@@ -32,6 +32,14 @@ class WordVectors(Protocol):
     def make_vectors(self, words: Sequence[str]) -> Vectors:
         """Vectors of n known words: float32[n, d]."""
         ...
+
+
+class _Rows(dict[str, int]):
+    """The row of each word; a new one gets the next."""
+
+    def __missing__(self, word: str) -> int:
+        row = self[word] = len(self)
+        return row
 
 
 class PooledEmbedder:
@@ -73,10 +81,14 @@ class PooledEmbedder:
         if len(self._rows) > KEPT_WORDS:
             self._forget()
         counts = np.fromiter(map(len, words), np.intp, len(words))
-        rows = self._find(words, int(counts.sum()))
-        if (rows < 0).any():
-            self._learn({word for word in chain.from_iterable(words) if word not in self._rows})
-            rows = self._find(words, len(rows))
+        known = len(self._rows)
+        found = map(self._rows.__getitem__, chain.from_iterable(words))
+        rows = np.fromiter(found, np.intp, counts.sum())
+        try:
+            self._learn(list(islice(self._rows, known, None)))
+        except BaseException:
+            self._forget()
+            raise
         foreign = self._foreign[rows]
         if not foreign.any():
             return scale_to_unit(self._sum(rows, counts))
@@ -89,33 +101,25 @@ class PooledEmbedder:
         share = np.bincount(texts_of, letters * foreign, len(words)) / np.maximum(all_letters, 1)
         return mix(meaning, spelling, share)
 
-    def _find(self, words: Sequence[Sequence[str]], count: int) -> NDArray[np.intp]:
-        """The row of each word, one text after the other; -1 for one not met before."""
-        found = map(self._rows.get, chain.from_iterable(words), repeat(-1))
-        return np.fromiter(found, np.intp, count)
-
     def _sum(self, rows: NDArray[np.intp], counts: NDArray[np.intp]) -> Vectors:
         """The sum of the rows of each text; zero for a text of none."""
         return sum_runs(self._table[rows], counts.tolist())
 
-    def _learn(self, words: set[str]) -> None:
-        """Add the vectors of words not met before, in any order."""
-        self._reserve(len(self._rows) + len(words))
-        for group, vectors, strange in self._vectorise(words):
-            first = len(self._rows)
-            rows = slice(first, first + len(group))
-            self._rows.update(zip(group, range(rows.start, rows.stop), strict=True))
-            self._table[rows] = vectors
-            self._letters[rows] = [count_letters(word) for word in group]
-            self._foreign[rows] = strange
-
-    def _vectorise(self, words: set[str]) -> Iterator[tuple[list[str], Vectors, bool]]:
-        """The known words and their vectors, then the foreign ones."""
-        known = [word for word in words if self._known is not None and self._known.knows(word)]
-        if self._known is not None and known:
-            yield known, self._known.make_vectors(known), False
-        foreign = list(words.difference(known))
-        yield foreign, hash_words(foreign, self.dimension), True
+    def _learn(self, words: list[str]) -> None:
+        """Fill the last rows of the table, those of words not met before."""
+        if not words:
+            return
+        first = len(self._rows) - len(words)
+        self._reserve(len(self._rows))
+        known = np.array([self._known is not None and self._known.knows(word) for word in words])
+        self._letters[first : len(self._rows)] = [count_letters(word) for word in words]
+        self._foreign[first : len(self._rows)] = ~known
+        if self._known is not None and known.any():
+            vectors = self._known.make_vectors(list(compress(words, known)))
+            self._table[first + np.flatnonzero(known)] = vectors
+        if not known.all():
+            vectors = hash_words(list(compress(words, ~known)), self.dimension)
+            self._table[first + np.flatnonzero(~known)] = vectors
 
     def _reserve(self, size: int) -> None:
         """Room for so many words, doubled whenever it grows."""
@@ -128,7 +132,7 @@ class PooledEmbedder:
         self._foreign = np.concatenate([self._foreign, np.empty(more, np.bool_)])
 
     def _forget(self) -> None:
-        self._rows: dict[str, int] = {}
+        self._rows = _Rows()
         self._table: Vectors = np.empty((0, self.dimension), np.float32)
         self._letters = np.empty(0, np.float64)
         self._foreign = np.empty(0, np.bool_)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from frugalctl.embed.base import Vectors
 from frugalctl.embed.ngrams import NGRAMS_VERSION, hash_words
-from frugalctl.embed.pooled import POOLING_VERSION, PooledEmbedder, scale_to_unit
+from frugalctl.embed.pooled import POOLING_VERSION, PooledEmbedder, scale_to_unit, sum_runs
 from frugalctl.embed.words import WORDS_VERSION
 from frugalctl.errors import InputError
 
@@ -59,9 +59,8 @@ class TokenVectors:
         pieces = [self.split(word) for word in words]
         rows = np.array([row for word in pieces for row in word], np.intp)
         counts = [len(word) for word in pieces]
-        starts = np.cumsum([0, *counts[:-1]])
         summands = self._vectors[rows].astype(np.float32) * self._scales[rows, None]
-        vectors = np.add.reduceat(summands, starts, axis=0)
+        vectors = sum_runs(summands, counts)
         cut = [row for row, count in enumerate(counts) if count > 1]
         if cut:
             spelling = scale_to_unit(hash_words([words[row] for row in cut], self.dimension))
