@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import frugalctl
 from frugalctl.cli import (
@@ -36,14 +37,43 @@ from frugalctl.errors import (
 )
 
 _GLOBAL_FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
+_HELP = """Make LLM applications cheaper, and prove what it costs in quality.
+
+A request log goes in; policies are replayed on it; reports and gates say what they would have cost.
+Nothing is called. An option has its default in the variable FRUGALCTL_COMMAND_OPTION, then in
+frugalctl.toml or [tool.frugalctl] of pyproject.toml: a table is a command, a key an option.
+
+\b
+Examples:
+  frugalctl replay requests.jsonl
+  frugalctl replay requests.jsonl --recipe recipe.toml -o run.parquet
+  frugalctl prefix advise requests.jsonl
+  frugalctl check requests.jsonl --fail-if 'cost_usd > 5'
+"""
+
+
+class _Root(TyperGroup):
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The options; those that print and exit take no variable (`FRUGALCTL_VERSION=1.2`)."""
+        found: list[Any] = [*super().get_params(ctx)]
+        for option in found:
+            option.show_envvar = False
+            option.allow_from_autoenv = not option.is_eager
+        return found
+
 
 app = typer.Typer(
     name="frugalctl",
-    help="Make LLM applications cheaper, and prove what it costs in quality.",
+    cls=_Root,
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FRUGALCTL"},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "FRUGALCTL",
+        "max_content_width": 100,
+    },
 )
 
 
@@ -57,11 +87,13 @@ def _print_version(wanted: bool) -> None:
 def configure(
     context: typer.Context,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print and exit."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Make LLM applications cheaper, and prove what it costs in quality."""
@@ -184,4 +216,7 @@ def _describe(error: typer.TyperException) -> str:
         source = context.get_parameter_source(parameter.name)
         if source is not None and source.name == "DEFAULT_MAP":
             message += " (from the configuration file)"
+        if source is not None and source.name == "ENVIRONMENT":
+            own = f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
+            message += f" (from the variable {parameter.envvar or own})"
     return message

@@ -7,7 +7,7 @@ import typer
 from frugalctl.cli import cache_build, cache_eval, cache_keep, cache_query, cache_tune
 
 app = typer.Typer(
-    help="A semantic cache: build an index, query it, choose its threshold, keep it small.",
+    help="A semantic cache: build, query, tune and keep an index.",
     no_args_is_help=True,
 )
 

@@ -50,7 +50,7 @@ def query_cache(
     index: IndexArgument,
     queries: Annotated[
         list[str],
-        typer.Argument(metavar="QUERY...", help="Questions; - reads them from stdin, one a line."),
+        typer.Argument(metavar="QUERY", help="Questions; - reads them from stdin, one a line."),
     ],
     recipe: CacheRecipeOption = None,
     embedder: EmbedderOption = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LabelsArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="LABELS...",
+        metavar="LABELS",
         help="Pairs {a, b, same}, groups {group, text} (JSONL), or a request log with answers; "
         ".gz, .zst; - is stdin.",
     ),

@@ -97,9 +97,9 @@ def tune_cache(
     share a text, a group) as what they are. Too few labels, or none that holds, is an error.
 
     Examples:
-      frugalctl cache tune pairs.jsonl --max-wrong-hits 0.02 --confidence 0.95 -o cache.toml
+      frugalctl cache tune pairs.jsonl --max-wrong-hits 0.05 --confidence 0.95 -o cache.toml
 
-      frugalctl cache tune groups.jsonl --scorer learned --seed 7 -o cache.toml
+      frugalctl cache tune groups.jsonl --max-wrong-hits 0.1 --scorer learned -o cache.toml
     """
     spare_pandas()
     from frugalctl.report.cache_eval import encode_tune, render_tune_csv

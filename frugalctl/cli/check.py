@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from frugalctl.cli.options import (
     AsOfOption,
-    FormatOption,
+    CheckFormat,
+    CheckFormatOption,
     JsonOption,
-    LogArgument,
     ModelOption,
     OnErrorChoice,
     OnErrorOption,
@@ -20,22 +25,80 @@ from frugalctl.cli.options import (
     PromptCacheOption,
     RecipeOption,
     SeedOption,
-    prepare_output,
+    prepare_output_of,
 )
 from frugalctl.cli.replay import make_options, replay_logs
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.errors import GateFailed, UsageError
+from frugalctl.errors import ConfigError, GateFailed, InputError, UsageError
+
+if TYPE_CHECKING:
+    from frugalctl.replay.run import ReplayOptions
+    from frugalctl.report.gate import Gate
+    from frugalctl.report.metrics import Body
+    from frugalctl.report.verdicts.model import Judgement, PromptFindings
+
+_OF_THE_REPLAY = (
+    "--recipe", "--prompt-cache", "--baseline-model", "--prices", "--as-of", "--model",
+    "--on-error",
+)  # fmt: skip
+_SUMMARY_BYTES = 1_000_000
 
 
 def check(
-    logs: LogArgument,
-    fail_if: Annotated[
+    context: typer.Context,
+    logs: Annotated[
         list[str],
-        typer.Option("--fail-if", metavar="EXPRESSION", help="A gate; may be given many times."),
+        typer.Argument(
+            metavar="LOG",
+            help="Request logs, or one kept report or ledger; with --against, prompt templates.",
+        ),
     ],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option("--fail-if", metavar="GATE", help="A gate; may be given many times."),
+    ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="FILE", help="The report (JSON) to compare with."),
+        typer.Option(
+            "--baseline", metavar="FILE", help="What to compare with: a report (JSON) or a ledger."
+        ),
+    ] = None,
+    allow_new: Annotated[
+        bool,
+        typer.Option("--allow-new", help="Pass gates on changes of what the baseline lacks."),
+    ] = False,
+    ignore_noise: Annotated[
+        bool, typer.Option("--ignore-noise", help="Pass changes that are within noise.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Report alone: exit 0 if a gate fails.")
+    ] = False,
+    no_config_gates: Annotated[
+        bool,
+        typer.Option("--no-config-gates", help="Leave out the gates of the configuration file."),
+    ] = False,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="LOG",
+            help="Price a change of prompt templates on the requests of this log.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", metavar="DIR|REV", help="For --against: where the old templates are."
+        ),
+    ] = None,
+    requests_per_month: Annotated[
+        int | None,
+        typer.Option(
+            "--requests-per-month",
+            metavar="N",
+            min=1,
+            help="For --against: scale costs to so many, not by the log's days.",
+        ),
     ] = None,
     recipe: RecipeOption = None,
     prompt_cache: PromptCacheOption = None,
@@ -48,59 +111,212 @@ def check(
     model: ModelOption = None,
     on_error: OnErrorOption = OnErrorChoice.fail,
     seed: SeedOption = 0,
-    chosen_format: FormatOption = None,
+    chosen_format: CheckFormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Fail (exit 1) if a log, or a kept ledger, breaks a gate.
+    """Fail (exit 1) if a log, or a kept report or ledger, breaks a gate.
 
-    A gate is METRIC OP VALUE. A plain number is compared with the metric, a signed one with its
-    change against the base report, a signed percentage with its change in percent. Metrics are
-    the keys of the JSON report, below `recipe` unless written out.
+    A gate is METRIC OP VALUE, OP one of < <= > >= == !=. It fails if it comes true.
 
-    Example:
+    \b
+      quality < 0.8          the metric itself
+      cost_usd > +0.50       its change against --baseline, in its own unit
+      cost_usd > +5%         its change in percent
+      quality.ci95.lo < 0.8  the lower end of its 95 % interval
+      delta.cost_pct > -10   recipe against baseline of one replay, no --baseline needed
+      tasks.faq.cost_usd, models.gpt-4o.calls, tenants."a b".quality
+                             by group; other names than letters, digits and _.:/@+- in quotes
+
+    Metrics are the keys of the JSON report, below `recipe` unless written out. More gates may
+    stand in [tool.frugalctl.gates] of pyproject.toml, or [gates] of frugalctl.toml. Exit 2 if a
+    gate cannot be judged.
+
+    Examples:
       frugalctl check log.jsonl --baseline base.json --fail-if 'cost_usd > +5%'
-      --fail-if 'quality < 0.8' --fail-if 'latency_ms.p95 > 900'
-    """
-    from frugalctl.cli.console import note
-    from frugalctl.report.diff import warn_population
-    from frugalctl.report.gate import judge, parse_gate
-    from frugalctl.report.metrics import load_report
+
+      frugalctl check log.jsonl --recipe recipe.toml --fail-if 'quality < 0.8' --format github
+
+      frugalctl check base.json --fail-if 'latency_ms.p95 > 900' --exit-zero -o comment.md
+
+      frugalctl check prompts/ --against support.jsonl --fail-if 'cost_usd > +5%'
+    """  # noqa: D301
+    inputs = [*logs, *(against or []), *([baseline] if baseline else [])]
+    chosen = prepare_output_of(CheckFormat, chosen_format, as_json, output, inputs)
+    gates = _gather_gates(fail_if or [], with_configured=not no_config_gates)
+    options = partial(
+        make_options, recipe, prompt_cache, baseline_model, prices, as_of, model, on_error
+    )
+    said = _name_flags(context)
+    if against:
+        _refuse(said, ("--baseline",), "--base says where the old templates are")
+        reports = _replay_prompts(logs, against, base, options, seed, requests_per_month)
+    else:
+        _refuse(said, ("--base", "--requests-per-month"), "it goes with --against LOG")
+        reports = _read_reports(logs, gates, baseline, options, seed, said)
+    judgement = _judge(gates, reports, allow_new, ignore_noise)
+    _print_judgement(judgement, chosen, output)
+    _end(judgement, exit_zero)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """The report to judge, what it is compared with, and what was found about prompts."""
+
+    head: Body
+    base: Body | None
+    prompts: PromptFindings | None = None
+
+
+def _name_flags(context: typer.Context) -> frozenset[str]:
+    """The options that stand on the command line, and not only in a file or a variable."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    said = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    return frozenset(f"--{name.replace('_', '-')}" for name in said)
+
+
+def _refuse(said: frozenset[str], options: Iterable[str], hint: str) -> None:
+    for option in options:
+        if option in said:
+            raise UsageError(f"{option} does not belong here", hint=hint)
+
+
+def _gather_gates(texts: list[str], *, with_configured: bool) -> list[Gate]:
+    """The gates of the configuration file, then those of the command line."""
+    from frugalctl.cli.config import load_gates
+    from frugalctl.report.gate import parse_gate
+
+    found: list[Gate] = []
+    for one in load_gates() if with_configured else []:
+        try:
+            found.append(parse_gate(one.text, one.name))
+        except UsageError as error:
+            told = f"gates.{one.name or 'fail_if'}: {error.message}"
+            raise ConfigError(told, where=one.file, hint=error.hint) from None
+    return found + [parse_gate(text) for text in texts]
+
+
+def _read_reports(
+    logs: list[str],
+    gates: list[Gate],
+    baseline: str | None,
+    options: Callable[[], ReplayOptions],
+    seed: int,
+    said: frozenset[str],
+) -> _Reports:
+    from frugalctl.cli.bodies import is_kept, load_body
+    from frugalctl.report.gate import require_base
+
+    if not gates:
+        hint = "--fail-if 'cost_usd > +5%', or [tool.frugalctl.gates] in pyproject.toml"
+        raise UsageError("no gate to judge", hint=hint)
+    base = load_body(baseline, seed) if baseline else None
+    if base is None:
+        require_base(gates)
+    for path in logs:
+        if Path(path).is_dir():
+            hint = "to price a change of prompt templates, add --against LOG"
+            raise InputError("is a directory", where=path, hint=hint)
+    kept = [path for path in logs if is_kept(path)]
+    if not kept:
+        return _Reports(_replay(logs, options, seed), base)
+    if len(logs) > 1:
+        raise UsageError(f"{kept[0]} is a replay that was kept, and stands alone")
+    _refuse(said, _OF_THE_REPLAY, f"{kept[0]} was replayed already; give the log")
+    return _Reports(load_body(kept[0], seed), base)
+
+
+def _replay(logs: list[str], options: Callable[[], ReplayOptions], seed: int) -> Body:
+    from frugalctl.report.encode import encode_report
 
     spare_pandas()
-    chosen = prepare_output(chosen_format, as_json, output, logs)
-    gates = [parse_gate(text) for text in fail_if]
-    base_body = load_report(baseline) if baseline else None
-    options = make_options(recipe, prompt_cache, baseline_model, prices, as_of, model, on_error)
-    head = _summarise(logs, options, seed)
-    if base_body and any(gate.relative for gate in gates):
-        warning = warn_population(base_body, head)
-        if warning:
-            note(warning)
-    verdicts = [judge(gate, head, base_body) for gate in gates]
-    _print_verdicts(verdicts, chosen, output)
-    failed = [verdict.gate.text for verdict in verdicts if verdict.failed]
-    if failed:
-        raise GateFailed(f"{len(failed)} of {len(verdicts)} gates failed: {'; '.join(failed)}")
+    return encode_report(replay_logs(logs, options(), seed)[0])
 
 
-def _summarise(logs: list[str], options: Any, seed: int) -> dict[str, Any]:
-    from frugalctl.replay.ledger import is_ledger, open_ledger
-    from frugalctl.report.encode import encode_report
-    from frugalctl.report.summary import summarise
+def _replay_prompts(
+    paths: list[str],
+    against: list[str],
+    base: str | None,
+    options: Callable[[], ReplayOptions],
+    seed: int,
+    requests_per_month: int | None,
+) -> _Reports:
+    from frugalctl.cli.check_prompts import replay_prompts
+    from frugalctl.report.verdicts.model import PromptFindings
 
-    ledgers = [path for path in logs if is_ledger(path)]
-    if not ledgers:
-        return encode_report(replay_logs(logs, options, seed)[0])
-    if len(logs) > 1:
-        raise UsageError("a ledger stands alone", hint="check one ledger, or logs, at a time")
-    meta, batches = open_ledger(ledgers[0])
-    return encode_report(summarise(batches, lambda: meta, seed=seed))
+    spare_pandas()
+    found = replay_prompts(paths, against, base, options(), seed, requests_per_month)
+    prompts = PromptFindings(tuple(found.tables), tuple(found.remarks), tuple(found.records))
+    return _Reports(found.head, found.base, prompts)
 
 
-def _print_verdicts(verdicts: list[Any], chosen: Any, output: str | None) -> None:
-    from frugalctl.cli.console import print_rows
-    from frugalctl.report.gate import lay_out_verdicts
+def _judge(gates: list[Gate], reports: _Reports, allow_new: bool, ignore_noise: bool) -> Judgement:
+    from frugalctl.cli.console import note
+    from frugalctl.report.verdicts.model import judge_reports
 
-    table, records = lay_out_verdicts(verdicts)
-    print_rows(table, records, chosen, output)
+    judgement = judge_reports(
+        gates,
+        reports.head,
+        reports.base,
+        allow_new=allow_new,
+        ignore_noise=ignore_noise,
+        prompts=reports.prompts,
+    )
+    for message in (*judgement.warnings, *(reports.prompts.remarks if reports.prompts else ())):
+        note(message)
+    return judgement
+
+
+def _print_judgement(judgement: Judgement, chosen: CheckFormat, output: str | None) -> None:
+    from frugalctl.cli.console import print_text, render_tables
+    from frugalctl.report.verdicts.csv import render_verdicts_csv
+    from frugalctl.report.verdicts.github import render_github
+    from frugalctl.report.verdicts.json import render_json, render_jsonl
+    from frugalctl.report.verdicts.junit import render_junit
+    from frugalctl.report.verdicts.markdown import render_markdown
+    from frugalctl.report.verdicts.table import lay_out_judgement
+
+    renderers: dict[CheckFormat, Callable[[Judgement], str]] = {
+        CheckFormat.table: lambda found: render_tables(lay_out_judgement(found), output),
+        CheckFormat.json: render_json,
+        CheckFormat.jsonl: render_jsonl,
+        CheckFormat.csv: render_verdicts_csv,
+        CheckFormat.markdown: render_markdown,
+        CheckFormat.github: render_github,
+        CheckFormat.junit: render_junit,
+    }
+    print_text(renderers[chosen](judgement), output)
+    if chosen is CheckFormat.github:
+        _append_summary(render_markdown(judgement))
+
+
+def _append_summary(text: str) -> None:
+    """Add to the summary of GitHub's job, which holds no more than 1 MiB a step."""
+    from frugalctl.cli.console import note
+
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not target:
+        return
+    file = Path(target)
+    try:
+        written = file.stat().st_size if file.exists() else 0
+        if written + len(text.encode("utf-8", "replace")) > _SUMMARY_BYTES:
+            note("the job summary is full; the verdicts are not in it")
+            return
+        with file.open("a", encoding="utf-8", errors="replace") as summary:
+            summary.write(text)
+    except OSError as error:
+        note(f"the job summary cannot be written: {error.strerror}")
+
+
+def _end(judgement: Judgement, exit_zero: bool) -> None:
+    from frugalctl.cli.console import note
+    from frugalctl.report.verdicts.model import tell_outcome
+
+    failed = [verdict.gate.text for verdict in judgement.verdicts if verdict.failed]
+    if not failed:
+        return
+    told = f"{tell_outcome(judgement.verdicts)}: {'; '.join(failed)}"
+    if not exit_zero:
+        raise GateFailed(told)
+    note(told)

@@ -89,11 +89,11 @@ def batch(
     with two that differ, goes to --todo; without --todo it is an error, and nothing is written.
 
     Examples:
-      frugalctl compress batch items.jsonl --prefix prompt.txt --k 8 -o batched.jsonl
+      frugalctl compress batch items.jsonl --prefix instruction.txt --k 4 -o batched.jsonl
 
       frugalctl compress batch batched.jsonl --split answers.jsonl --todo todo.jsonl -o done.jsonl
 
-      frugalctl compress batch todo.jsonl --prefix prompt.txt --k 4 -o again.jsonl
+      frugalctl compress batch todo.jsonl --prefix instruction.txt --k 2 -o again.jsonl
     """
     check_targets([output, todo, report], [items, prefix, split, outcomes])
     chosen = prepare_output(chosen_format, as_json, report)

@@ -45,7 +45,7 @@ def eval_compression(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="CASES...",
+            metavar="CASES",
             help="JSON lines {id, documents | prompt | messages, question, answers | evidence} "
             "(.gz, .zst); - is stdin.",
         ),

@@ -46,7 +46,7 @@ def compress_files(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Prompts: text, Markdown, chat JSON; or .jsonl (.gz, .zst) with a prompt or "
             "messages a line; - is stdin.",
         ),
@@ -147,11 +147,11 @@ def compress_files(
     Examples:
       frugalctl compress prompt.txt --rate 0.5 -o short.txt --manifest m.json
 
-      cat p.md | frugalctl compress - --target-tokens 800 --question "Who pays?"
+      cat p.md | frugalctl compress - --target-tokens 300 --question "Who pays?"
 
       frugalctl compress prompts/*.json --lossless --diff
 
-      frugalctl compress log.jsonl --rate 0.5 --format jsonl -o short.jsonl
+      frugalctl compress prompts.jsonl --rate 0.5 --format jsonl -o short.jsonl
 
       frugalctl compress prompt.txt --rate 0.25 --calls 1000 --format table
     """

@@ -34,10 +34,17 @@ class DefaultGroup(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take the first word for the name of a command only if it is one."""
-        if not args or args[0] not in self.commands:
+        completes = ctx.resilient_parsing and not args
+        if not completes and (not args or args[0] not in self.commands):
             args = ["--", NAMELESS, *args]
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A command by its name."""
         return self.default_command if cmd_name == NAMELESS else super().get_command(ctx, cmd_name)
+
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The commands, or the options of the one without a name."""
+        if incomplete.startswith("-"):
+            return self.default_command.shell_complete(ctx, incomplete)
+        return super().shell_complete(ctx, incomplete)

@@ -1,19 +1,38 @@
 """Defaults of options from `frugalctl.toml`, or `[tool.frugalctl]` of `pyproject.toml`.
 
 A table is a command (`[replay]`, `[prices.cost]`), its keys are long option names. Flags and
-`FRUGALCTL_*` variables come before it.
+`FRUGALCTL_*` variables come before it. The table `[gates]` is no command: it holds the gates of
+`frugalctl check` by name.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from frugalctl.errors import ConfigError
 
-_FILES = (("frugalctl.toml", ()), ("pyproject.toml", ("tool", "frugalctl")))
+_FILES = ("frugalctl.toml", "pyproject.toml")
+_GATES = "gates"
+_UNNAMED = "fail_if"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredGate:
+    """A gate of a configuration file.
+
+    Attributes:
+        name: its key; None for those of the list `fail_if`.
+        text: the expression.
+        file: where it stands.
+    """
+
+    name: str | None
+    text: str
+    file: str
 
 
 def load_defaults(app: Any) -> dict[str, Any]:
@@ -26,13 +45,44 @@ def load_defaults(app: Any) -> dict[str, Any]:
         ConfigError: a file that cannot be read, an unknown command or option, or a value that is
             no value of an option.
     """
-    for name, path in _FILES:
-        file = Path(name)
-        if file.is_file():
-            table = _read_table(file, path)
-            if table:
-                return _to_parameters(table, app, name, "")
+    for name in _FILES:
+        table = {key: value for key, value in _read_table(name).items() if key != _GATES}
+        if table:
+            return _to_parameters(table, app, name, "")
     return {}
+
+
+def load_gates() -> list[ConfiguredGate]:
+    """The gates of `[gates]` or `[tool.frugalctl.gates]`; of the two files, the first that has any.
+
+    Raises:
+        ConfigError: a file that cannot be read, or something else than expressions by name.
+    """
+    for name in _FILES:
+        table = _read_table(name).get(_GATES, {})
+        if not isinstance(table, dict):
+            raise ConfigError("gates is not a table", where=name, hint="write [gates]")
+        if table:
+            return [
+                gate
+                for key, value in cast(dict[str, Any], table).items()
+                for gate in _read_gate(key, value, name)
+            ]
+    return []
+
+
+def _read_gate(key: str, value: Any, file: str) -> list[ConfiguredGate]:
+    if key.replace("-", "_") == _UNNAMED and isinstance(value, list):
+        values = cast(list[Any], value)
+        if all(isinstance(text, str) for text in values):
+            return [ConfiguredGate(None, text, file) for text in values]
+    elif isinstance(value, str):
+        return [ConfiguredGate(key, value, file)]
+    raise ConfigError(
+        f"gates.{key} is no expression",
+        where=file,
+        hint='write budget = "cost_usd > 5", or fail_if = [...] without names',
+    )
 
 
 def name_variables(command: Any, prefix: str) -> None:
@@ -44,6 +94,7 @@ def name_variables(command: Any, prefix: str) -> None:
         inner_prefix = f"{prefix}_{name.upper()}" if name else prefix
         for option, parameter in _options(inner).items():
             parameter.envvar = f"{inner_prefix}_{option.upper().replace('-', '_')}"
+            parameter.show_envvar = False  # one rule for all, said in the main help
         name_variables(inner, inner_prefix)
 
 
@@ -66,19 +117,38 @@ def _options(command: Any) -> dict[str, Any]:
     }
 
 
-def _read_table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
+def _read_table(name: str) -> dict[str, Any]:
+    """Our part of a file: all of frugalctl.toml, in which `[tool.frugalctl]` may stand too."""
+    table = _read_toml(Path(name))
+    inner = _step_into(table, name)
+    if name != _FILES[0]:
+        return inner
+    others = {key: value for key, value in table.items() if key != "tool"}
+    twice = sorted(inner.keys() & others.keys())
+    if twice:
+        raise ConfigError(f"both [{twice[0]}] and [tool.frugalctl.{twice[0]}]", where=name)
+    return others | inner
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
     import tomllib
 
+    if not file.is_file():
+        return {}
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not TOML: {error}", where=str(file)) from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    for key in path:
+
+
+def _step_into(table: dict[str, Any], name: str) -> dict[str, Any]:
+    """The table `[tool.frugalctl]`."""
+    for key in ("tool", "frugalctl"):
         inner: Any = table.get(key, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"{key} is not a table", where=str(file))
+            raise ConfigError(f"{key} is not a table", where=name)
         table = cast(dict[str, Any], inner)
     return table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from frugalctl.files import replacing
 from frugalctl.report.tables import Table, printable, render_csv, render_markdown
 
 _UNFOLDED = 10_000
+_WORKFLOW_COMMAND = re.compile(r"^(\s*)::")  # GitHub obeys a line that begins so
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ def render_tables(tables: Sequence[Table], output: str | None) -> str:
             console.print()
         _print_table(console, table)
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join(lines) + "\n"
+    return "".join(_WORKFLOW_COMMAND.sub(r"\1\\x3a:", line) + "\n" for line in lines)
 
 
 def _plain_width() -> int:

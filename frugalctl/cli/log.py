@@ -86,7 +86,7 @@ def validate(
 ) -> None:
     """Check every line of a log; exit 2 if one is bad, with all of them listed.
 
-    Example:
+    Examples:
       zcat log.gz | frugalctl log validate -
     """
     from frugalctl.log.read import ReadNotes
@@ -147,7 +147,7 @@ def stats(
 ) -> None:
     """Count what is in a log: requests, sessions, models, tokens, fields.
 
-    Example:
+    Examples:
       frugalctl log stats requests.jsonl
     """
     from frugalctl.cli.replay import tell_notes

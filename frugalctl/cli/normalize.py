@@ -37,7 +37,7 @@ def normalize(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Texts, one a line, or JSONL with text, query or messages (.gz, .zst); - is "
             "stdin.",
         ),

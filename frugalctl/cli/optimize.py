@@ -60,7 +60,7 @@ def optimize(
         ),
     ] = None,
     confidence: Annotated[
-        float, typer.Option("--confidence", metavar="SHARE", help="Of the certificate.")
+        float, typer.Option("--confidence", metavar="SHARE", help="How sure a certificate is.")
     ] = 0.95,
     budget: Annotated[
         str | None,
@@ -71,7 +71,7 @@ def optimize(
     max_latency_p95: Annotated[
         float | None,
         typer.Option(
-            "--max-latency-p95", metavar="MS", help="Of a request, all of its calls added up."
+            "--max-latency-p95", metavar="MS", help="The most that 95 % of requests take."
         ),
     ] = None,
     willingness_to_pay: Annotated[
@@ -135,7 +135,7 @@ def optimize(
             "turns, unless something is learned.",
         ),
     ] = SplitChoice.auto,
-    folds: Annotated[int, typer.Option("--folds", metavar="N", help="How many turns.")] = 5,
+    folds: Annotated[int, typer.Option("--folds", metavar="N", help="In how many turns.")] = 5,
     by_task: Annotated[
         bool,
         typer.Option("--by-task", help="A policy of its own for each task where that pays."),
@@ -152,7 +152,7 @@ def optimize(
     as_of: AsOfOption = None,
     model: ModelOption = None,
     on_error: OnErrorOption = OnErrorChoice.fail,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits, training, bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits, fits, bootstrap.")] = 0,
     chosen_format: FormatOption = None,
     as_json: JsonOption = False,
     output: Annotated[
@@ -171,11 +171,11 @@ def optimize(
     it on rows that it was not chosen on. The log needs `outcomes` of several models.
 
     Examples:
-      frugalctl optimize log.jsonl --max-quality-loss 0.01 --confidence 0.95 -o best.toml
+      frugalctl optimize outcomes.jsonl --max-quality-loss 0.01 --confidence 0.95 -o best.toml
 
-      frugalctl optimize log.jsonl --budget 0.20/1k --max-latency-p95 800
+      frugalctl optimize outcomes.jsonl --budget 1.50/1k --max-latency-p95 4000
 
-      frugalctl optimize log.jsonl --willingness-to-pay 0.5 --front front.csv --plot front.png
+      frugalctl optimize outcomes.jsonl --willingness-to-pay 0.5 --front front.csv --plot front.png
 
       frugalctl replay tomorrow.jsonl --recipe best.toml
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -23,6 +23,32 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
+class ReportFormat(StrEnum):
+    """How to print a report: the common ways, and a page for the browser."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    markdown = "markdown"
+    html = "html"
+
+
+class CheckFormat(StrEnum):
+    """How to print verdicts: the common ways, and what CI servers read."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    markdown = "markdown"
+    github = "github"
+    junit = "junit"
+
+
+AnyFormat = TypeVar("AnyFormat", bound=StrEnum)
+
+
 class OnErrorChoice(StrEnum):
     """What to do with a bad line of a log."""
 
@@ -38,12 +64,14 @@ class PriceChoice(StrEnum):
 
 
 _FORMAT_OF = {
-    ".json": Format.json,
-    ".jsonl": Format.jsonl,
-    ".csv": Format.csv,
-    ".md": Format.markdown,
-    ".markdown": Format.markdown,
-    ".txt": Format.table,
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".txt": "table",
+    ".html": "html",
+    ".xml": "junit",
 }
 
 
@@ -54,22 +82,27 @@ def _give_way(context: typer.Context, parameter: typer.CallbackParam, value: Any
         source = context.get_parameter_source(name or "")
         return source is not None and source.name == "COMMANDLINE"
 
-    extension = PurePath(context.params.get("output") or "").suffix.lower()
-    said = (is_flag("chosen_format"), is_flag("as_json"), extension in _FORMAT_OF)
+    by_extension = _read_extension(context.params.get("output")) is not None
+    said = (is_flag("chosen_format"), is_flag("as_json"), by_extension)
     if is_flag(parameter.name) or not any(said):
         return value
     return False if parameter.name == "as_json" else None
 
 
-FormatOption = Annotated[
-    Format | None,
-    typer.Option(
-        "--format",
-        "-f",
-        callback=_give_way,
-        help="How to print; follows the extension of -o by default.",
-    ),
-]
+def _read_extension(output: str | None) -> str | None:
+    """The name of the format that a file's extension asks for."""
+    return _FORMAT_OF.get(PurePath(output or "").suffix.lower())
+
+
+_FORMAT = typer.Option(
+    "--format",
+    "-f",
+    callback=_give_way,
+    help="How to print; follows the extension of -o by default.",
+)
+FormatOption = Annotated[Format | None, _FORMAT]
+ReportFormatOption = Annotated[ReportFormat | None, _FORMAT]
+CheckFormatOption = Annotated[CheckFormat | None, _FORMAT]
 JsonOption = Annotated[
     bool, typer.Option("--json", callback=_give_way, help="Short for --format json.")
 ]
@@ -78,9 +111,7 @@ OutputOption = Annotated[
 ]
 LogArgument = Annotated[
     list[str],
-    typer.Argument(
-        metavar="LOG...", help="Request logs (JSONL or parquet; .gz, .zst); - is stdin."
-    ),
+    typer.Argument(metavar="LOG", help="Request logs (JSONL or parquet; .gz, .zst); - is stdin."),
 ]
 OnErrorOption = Annotated[
     OnErrorChoice, typer.Option("--on-error", help="Stop at a bad line, or count and list it.")
@@ -122,6 +153,10 @@ ModelOption = Annotated[
     typer.Option("--model", metavar="MODEL", help="For requests that name no model."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap intervals.")]
+ShowTextOption = Annotated[
+    bool,
+    typer.Option("--show-text", help="Show in the HTML page what the dearest requests asked."),
+]
 
 
 def choose_format(chosen: Format | None, as_json: bool, output: str | None) -> Format:
@@ -130,21 +165,40 @@ def choose_format(chosen: Format | None, as_json: bool, output: str | None) -> F
     Raises:
         UsageError: --json beside another --format.
     """
+    return _choose(Format, chosen, as_json, output)
+
+
+def _choose(
+    formats: type[AnyFormat], chosen: AnyFormat | None, as_json: bool, output: str | None
+) -> AnyFormat:
     if as_json:
-        if chosen not in (None, Format.json):
+        if chosen not in (None, "json"):
             raise UsageError(f"--json and --format {chosen} contradict each other")
-        return Format.json
+        return formats("json")
     if chosen is not None:
         return chosen
-    return _FORMAT_OF.get(PurePath(output or "").suffix.lower(), Format.table)
+    name = _read_extension(output)
+    return formats(name if name in list(formats) else "table")
 
 
 def prepare_output(
     chosen: Format | None, as_json: bool, output: str | None, inputs: Sequence[str] = ()
 ) -> Format:
+    """`prepare_output_of` for the formats that every command offers."""
+    return prepare_output_of(Format, chosen, as_json, output, inputs)
+
+
+def prepare_output_of(
+    formats: type[AnyFormat],
+    chosen: AnyFormat | None,
+    as_json: bool,
+    output: str | None,
+    inputs: Sequence[str] = (),
+) -> AnyFormat:
     """The format, once it is sure, before the work starts, that the output can be written.
 
     Args:
+        formats: those that the command offers.
         chosen: --format.
         as_json: --json.
         output: --output.
@@ -154,7 +208,7 @@ def prepare_output(
         UsageError: --json beside another --format, or an output that is an input too.
         OutputError: the output cannot be written.
     """
-    found = choose_format(chosen, as_json, output)
+    found = _choose(formats, chosen, as_json, output)
     if output is not None and output != "-":
         target = Path(output)
         if target.exists() and any(Path(one).exists() and target.samefile(one) for one in inputs):

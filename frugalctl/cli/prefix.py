@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from frugalctl.report.prefix_cost import PrefixLog, Pricer
 
 app = typer.Typer(
-    help="Provider prompt caches: what hits, what breaks the prefix, what to change.",
+    help="Prompt caches: what they read, what breaks a prefix, what to change.",
     no_args_is_help=True,
 )
 

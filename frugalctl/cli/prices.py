@@ -118,15 +118,17 @@ def cost(
     input_tokens: Annotated[
         int, typer.Option("--input", min=0, help="All input tokens, cached ones included.")
     ],
-    cache_read: Annotated[int, typer.Option("--cache-read", min=0, help="Of them, read.")] = 0,
-    cache_write: Annotated[int, typer.Option("--cache-write", min=0, help="Of them, written.")] = 0,
+    cache_read: Annotated[int, typer.Option("--cache-read", min=0, help="Of the input, read.")] = 0,
+    cache_write: Annotated[int, typer.Option("--cache-write", min=0, help="Of it, written.")] = 0,
     cache_write_1h: Annotated[
-        int, typer.Option("--cache-write-1h", min=0, help="Of them, written for an hour.")
+        int, typer.Option("--cache-write-1h", min=0, help="Of it, written to be kept for an hour.")
     ] = 0,
     output_tokens: Annotated[
         int, typer.Option("--output", min=0, help="All output tokens, reasoning included.")
     ] = 0,
-    reasoning: Annotated[int, typer.Option("--reasoning", min=0, help="Of the output.")] = 0,
+    reasoning: Annotated[
+        int, typer.Option("--reasoning", min=0, help="Of the output, thought.")
+    ] = 0,
     tier: Annotated[
         str | None, typer.Option("--tier", help="standard, batch, flex or priority.")
     ] = None,
@@ -138,14 +140,15 @@ def cost(
     chosen_format: FormatOption = None,
     as_json: JsonOption = False,
     output: Annotated[
-        str | None, typer.Option("-o", metavar="FILE", help="Write to a file.")
+        str | None,
+        typer.Option("-o", metavar="FILE", help="Write to a file.", allow_from_autoenv=False),
     ] = None,
 ) -> None:
     """What one call costs, by token class.
 
     Off-peak prices apply if --as-of says a time of day.
 
-    Example:
+    Examples:
       frugalctl prices cost --model gpt-4o-mini --input 1200 --cache-read 1024 --output 150
     """
     from frugalctl.prices import UNKNOWN_TIME, load_book, quote_call
@@ -182,7 +185,7 @@ def diff(
 ) -> None:
     """Where the book differs from the installed litellm and genai-prices, and why.
 
-    Example:
+    Examples:
       frugalctl prices diff --format markdown
     """
     from frugalctl.prices import load_book

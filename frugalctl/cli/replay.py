@@ -12,7 +12,6 @@ from frugalctl.cli.console import note, showing_progress, ticking
 from frugalctl.cli.options import (
     AsOfOption,
     BaselineModelOption,
-    FormatOption,
     JsonOption,
     LogArgument,
     ModelOption,
@@ -23,15 +22,19 @@ from frugalctl.cli.options import (
     PricesOption,
     PromptCacheOption,
     RecipeOption,
+    ReportFormat,
+    ReportFormatOption,
     SeedOption,
-    prepare_output,
+    ShowTextOption,
+    prepare_output_of,
 )
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.errors import InputError, PriceError
+from frugalctl.errors import InputError, PriceError, UsageError
 
 if TYPE_CHECKING:
     from frugalctl.log.read import ReadNotes
-    from frugalctl.replay.run import ReplayOptions
+    from frugalctl.replay.run import ReplayOptions, ReplayRun
+    from frugalctl.report.html.collect import PageTotals
     from frugalctl.report.model import Report
 
 _MOST_LINES = 10
@@ -50,14 +53,16 @@ def replay(
         bool, typer.Option("--strict", help="Exit 2 if a request could not be priced.")
     ] = False,
     seed: SeedOption = 0,
-    chosen_format: FormatOption = None,
+    show_text: ShowTextOption = False,
+    chosen_format: ReportFormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
     """What a log cost and, with a recipe, what it would have cost.
 
     Prints cost by model, token class, task, day and tenant, latency and quality. With
-    `-o run.parquet` the ledger is kept, one row a request, for `report` and `check`.
+    `-o run.parquet` the ledger is kept, one row a request, for `report` and `check`; with
+    `-o report.html` it is a page for the browser.
 
     Examples:
       frugalctl replay requests.jsonl
@@ -66,17 +71,26 @@ def replay(
 
       frugalctl replay requests.jsonl --prompt-cache anthropic:1h
 
+      frugalctl replay requests.jsonl --recipe cascade.toml -o report.html
+
       zcat log.gz | frugalctl replay - --format json | jq .recipe.cost_usd
     """
-    from frugalctl.cli.render import print_report
+    from frugalctl.cli.render import print_page, print_report, start_page
 
     spare_pandas()
-    chosen = prepare_output(chosen_format, as_json, output, logs)
+    chosen = prepare_output_of(ReportFormat, chosen_format, as_json, output, logs)
+    totals = start_page(chosen, show_text)
+    if show_text and "-" in logs:
+        raise UsageError("--show-text reads the log a second time, so it cannot be stdin")
     options = make_options(recipe, prompt_cache, baseline, prices, as_of, model, on_error)
     ledger = output if output is not None and output.lower().endswith(".parquet") else None
     _refuse_ledgers(logs)
-    result, unpriced = replay_logs(logs, options, seed, ledger)
-    print_report(result, chosen, None if ledger else output)
+    result, unpriced = replay_logs(logs, options, seed, ledger, totals)
+    target = None if ledger else output
+    if totals is None:
+        print_report(result, chosen, target)
+    else:
+        print_page(totals, result, target, show_text=show_text, logs=logs)
     if unpriced and strict:
         raise PriceError(f"{unpriced:,} requests could not be priced (--strict)")
 
@@ -121,14 +135,25 @@ def make_options(
 
 
 def replay_logs(
-    logs: list[str], options: ReplayOptions, seed: int, ledger: str | None = None
+    logs: list[str],
+    options: ReplayOptions,
+    seed: int,
+    ledger: str | None = None,
+    page: PageTotals | None = None,
 ) -> tuple[Report, int]:
     """Replay logs, say on stderr what was met, and keep the ledger if asked to.
+
+    Args:
+        logs: the files.
+        options: how to replay them.
+        seed: of the bootstrap.
+        ledger: a file to keep the ledger in.
+        page: gathers what a page shows.
 
     Returns:
         The report and the number of unpriced requests.
     """
-    from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, writing_ledger
+    from frugalctl.replay.ledger import LedgerMeta, writing_ledger
     from frugalctl.replay.run import replaying
     from frugalctl.report.summary import summarise
 
@@ -137,23 +162,24 @@ def replay_logs(
         tick = stack.enter_context(showing_progress("requests replayed"))
         run = stack.enter_context(replaying(logs, options))
 
-        def keep(batch: LedgerBatch) -> LedgerBatch:
-            if writer:
-                writer.write(batch)
-            return batch
-
         def finish() -> LedgerMeta:
             meta = run.finish()
             if writer:
                 writer.finish(meta)
-            return meta
+            return page.keep(meta) if page else meta
 
-        result = summarise(map(keep, ticking(run.batches, tick)), finish, seed=seed)
+        batches = ticking(run.batches, tick)
+        batches = writer.keep(batches) if writer else batches
+        result = summarise(page.watch(batches) if page else batches, finish, seed=seed)
+    _tell_remarks(run, result)
+    return result, sum(result.log.unpriced.values())
+
+
+def _tell_remarks(run: ReplayRun, result: Report) -> None:
     tell_notes(run.notes)
     for message in run.remarks:
         note(message)
     _suggest(result)
-    return result, sum(result.log.unpriced.values())
 
 
 def tell_notes(notes: ReadNotes) -> None:

@@ -17,14 +17,24 @@ def read_asked(messages: pa.Array) -> list[str]:
     return [_last_text(text) for text in messages.to_pylist()]
 
 
-def _last_text(messages: str | None) -> str:
+def read_prompt(messages: str | None) -> str:
+    """All messages of a request, each behind its role; "" where there is none."""
+    return "\n\n".join(
+        f"{message.get('role', 'user')}: {_join(message.get('content'))}"
+        for message in _decode(messages)
+    )
+
+
+def _decode(messages: str | None) -> list[dict[str, Any]]:
     decoded: Any = None if messages is None else msgspec.json.decode(messages)
     listed = cast("list[Any]", decoded) if isinstance(decoded, list) else []
-    for message in reversed(listed):
-        if isinstance(message, dict):
-            fields = cast("dict[str, Any]", message)
-            if fields.get("role", "user") == "user":
-                return _join(fields.get("content"))
+    return [cast("dict[str, Any]", item) for item in listed if isinstance(item, dict)]
+
+
+def _last_text(messages: str | None) -> str:
+    for message in reversed(_decode(messages)):
+        if message.get("role", "user") == "user":
+            return _join(message.get("content"))
     return ""
 
 

@@ -21,6 +21,7 @@ from frugalctl.replay.decisions import Chosen, Judging, ReusedAnswers, sum_calls
 from frugalctl.replay.judge import NO_JUDGE, Judge
 from frugalctl.replay.ledger import Floats, Integers, LedgerBatch, Mask, ModelCalls, Side
 from frugalctl.replay.recipe import Recipe
+from frugalctl.replay.singles import SingleModels
 
 OBSERVED = "observed"
 NO_MODEL = "(no model)"
@@ -86,6 +87,7 @@ def replay(
     plan: CachePlan | None = None,
     reuse: ReusedAnswers | None = None,
     prompts: PromptPlan | None = None,
+    singles: SingleModels | None = None,
 ) -> Iterator[LedgerBatch]:
     """Replay a log, batch by batch.
 
@@ -95,6 +97,7 @@ def replay(
         plan: what the prompt cache decided, where the recipe has one.
         reuse: what the semantic cache did with all requests of the log, where there is one.
         prompts: what compression made of their prompts, where the recipe has it.
+        singles: gathers what the log's single models take.
 
     Raises:
         UsageError: at the end, if the log has no answer at all of a model that is needed.
@@ -111,7 +114,10 @@ def replay(
             missing -= seen
         given = None if reuse is None else reuse.take(first, answers.requests)
         first += answers.requests
-        yield replay_batch(batch, answers, setup, plan, given, prompts)
+        replayed = replay_batch(batch, answers, setup, plan, given, prompts)
+        if singles is not None:
+            singles.add(batch, answers, replayed.covered)
+        yield replayed
     if missing:
         _refuse_models(sorted(missing), seen)
 

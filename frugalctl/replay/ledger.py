@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -101,6 +101,32 @@ class LedgerBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class SingleModel:
+    """What one model alone takes a request, in the mean, with 95 % intervals.
+
+    Each mean is over the evaluated requests that count in the comparison and where it is known.
+
+    Attributes:
+        requests: how many of them the model answered.
+        cost_usd: over `cost_n` requests; None where unknown.
+        quality: over `quality_n` requests.
+        latency_ms: over `latency_n` requests.
+    """
+
+    model: str
+    requests: int
+    cost_usd: float | None
+    cost_usd_ci95: tuple[float, float] | None
+    cost_n: int
+    quality: float | None
+    quality_ci95: tuple[float, float] | None
+    quality_n: int
+    latency_ms: float | None
+    latency_ms_ci95: tuple[float, float] | None
+    latency_n: int
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerMeta:
     """How a ledger came about; equal inputs give equal metadata.
 
@@ -117,6 +143,8 @@ class LedgerMeta:
         semantic_cache: what the semantic cache did, as `replay.semantic_cache` sums it up.
         prompt_cache: what the simulated prompt cache did, as `replay.prompt_cache` sums it up.
         compress: what compression did, as `replay.compress` sums it up.
+        logs: the log's files, as they were named.
+        singles: the single models of the log's outcomes.
     """
 
     baseline: str
@@ -131,6 +159,8 @@ class LedgerMeta:
     semantic_cache: dict[str, Any] | None = None
     prompt_cache: dict[str, Any] | None = None
     compress: dict[str, Any] | None = None
+    logs: tuple[str, ...] = ()
+    singles: tuple[SingleModel, ...] = ()
 
 
 def encode_batch(batch: LedgerBatch) -> pa.RecordBatch:
@@ -251,6 +281,12 @@ class LedgerWriter:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         self._writer.write_batch(table)
+
+    def keep(self, batches: Iterable[LedgerBatch]) -> Iterator[LedgerBatch]:
+        """The batches, each appended as it passes."""
+        for batch in batches:
+            self.write(batch)
+            yield batch
 
     def finish(self, meta: LedgerMeta) -> None:
         """Add the metadata and close the file."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from frugalctl.errors import InputError
 from frugalctl.levers.prompt_cache.engine import Outcome
+from frugalctl.levers.prompt_cache.prompts import Prompts
 from frugalctl.levers.prompt_cache.read import read_prompts
 from frugalctl.levers.prompt_cache.settings import CacheSettings
 from frugalctl.levers.prompt_cache.simulate import Simulation, simulate
@@ -31,9 +32,6 @@ from frugalctl.replay.decisions import ReusedAnswers
 from frugalctl.replay.engine import Setup, choose_calls
 from frugalctl.replay.ledger import Integers, Side
 
-if TYPE_CHECKING:
-    from frugalctl.replay.compress import CompressedPrompts
-
 Multipliers = tuple[float | None, float | None, float | None, float | None]
 """What a token costs as a multiple of fresh input: fresh, read, write, write for an hour."""
 
@@ -42,7 +40,21 @@ _MAKERS = frozenset(
 )
 """Providers that sell their own models; clouds and hosts sell those of others."""
 
-__all__ = ["SimulatedCache", "plan_prompt_cache"]
+__all__ = ["PromptRewriter", "SimulatedCache", "make_cache", "plan_prompt_cache", "send_calls"]
+
+
+class PromptRewriter(Protocol):
+    """Changes prompts before they are sent."""
+
+    def rewrite(self, first: int, row: Integers, requests: pa.RecordBatch) -> pa.RecordBatch:
+        """Calls as requests of their own, with other messages and other input tokens.
+
+        Args:
+            first: the number in the log of the batch's first request.
+            row: int64[c], the request in the batch that each call serves.
+            requests: the calls, with the messages and the usage that were logged.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -96,7 +108,7 @@ def plan_prompt_cache(
     setup: Setup,
     settings: CacheSettings,
     reuse: ReusedAnswers | None = None,
-    compressed: CompressedPrompts | None = None,
+    compressed: PromptRewriter | None = None,
 ) -> SimulatedCache:
     """Simulate a prompt cache over all calls of a log.
 
@@ -111,18 +123,30 @@ def plan_prompt_cache(
         InputError: no call shows its prompt, or blocks have no size.
         ConfigError: a model without cache rules.
     """
-    prompts = read_prompts(_send_calls(batches, setup, reuse, compressed))
+    prompts = read_prompts(send_calls(batches, setup, reuse, compressed))
     if not prompts.covered.any():
         raise InputError(
             "no request shows its prompt, so no prompt cache can be simulated",
             hint="the log needs messages, or prefix_blocks with block_tokens",
         )
-    simulation = simulate(prompts, settings)
+    return make_cache(prompts, simulate(prompts, settings), setup, settings.model)
+
+
+def make_cache(
+    prompts: Prompts, simulation: Simulation, setup: Setup, model: str | None = None
+) -> SimulatedCache:
+    """What a simulated cache decided, ready to be handed out.
+
+    Args:
+        prompts: of all calls.
+        simulation: what the cache does with them.
+        setup: the price book and the rest.
+        model: whose prices weigh reads and writes; None takes each call's own model.
+    """
     used: list[int] = prompts.models.tolist()
     models = [prompts.model_names[at] for at in used]
     factors = {
-        name: _multipliers(simulation.rules.get(name), setup, settings.model or name)
-        for name in set(models)
+        name: _multipliers(simulation.rules.get(name), setup, model or name) for name in set(models)
     }
     return SimulatedCache(
         simulation.outcome,
@@ -151,13 +175,20 @@ def _is_foreign(model: str, rule: CacheRule, setup: Setup) -> bool:
     return len(makers) > 1 and makers <= _MAKERS
 
 
-def _send_calls(
+def send_calls(
     batches: Iterable[LogBatch],
     setup: Setup,
     reuse: ReusedAnswers | None,
-    compressed: CompressedPrompts | None,
+    compressed: PromptRewriter | None,
 ) -> Iterator[LogBatch]:
-    """The calls as requests of their own: their model, their usage, their response."""
+    """The calls as requests of their own: their model, their usage, their response.
+
+    Args:
+        batches: the log, with its texts.
+        setup: the recipe, whose other levers decide the calls.
+        reuse: what a semantic cache answers, so that it is not sent.
+        compressed: changes the prompts before they are sent.
+    """
     first = 0
     for batch in batches:
         answers = collect_answers(batch, setup.book, setup.prices, setup.as_of_us)

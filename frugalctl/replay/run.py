@@ -22,6 +22,7 @@ from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline, replay
 from frugalctl.replay.judge import load_judge, needs_texts
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta
 from frugalctl.replay.recipe import Recipe
+from frugalctl.replay.singles import SingleModels
 
 if TYPE_CHECKING:
     from frugalctl.replay.compress import CompressedPrompts
@@ -63,6 +64,8 @@ class ReplayRun:
         notes: what the reader met; complete once the batches are exhausted.
         setup: what the batches are made with.
         options: as given.
+        logs: the names of the log's files.
+        singles: what the log's single models take.
         reuse: the simulated semantic cache, if the recipe has one.
         cache: the simulated prompt cache, if the recipe has one.
         compressed: the compressed prompts, if the recipe compresses them.
@@ -72,6 +75,8 @@ class ReplayRun:
     notes: ReadNotes
     setup: Setup
     options: ReplayOptions
+    logs: tuple[str, ...]
+    singles: SingleModels
     reuse: SimulatedReuse | None
     cache: SimulatedCache | None
     compressed: CompressedPrompts | None = None
@@ -97,6 +102,8 @@ class ReplayRun:
             semantic_cache=None if self.reuse is None else self.reuse.summary,
             prompt_cache=None if self.cache is None else self.cache.summary,
             compress=None if self.compressed is None else self.compressed.summary,
+            logs=self.logs,
+            singles=self.singles.summaries(),
         )
 
 
@@ -169,8 +176,10 @@ def _start(
         reuse = _spoil(reuse, compressed)
         given = reuse.answers
     cache = _plan_cache(sources, setup, options, given, compressed)
-    batches = replay(log.batches, setup, cache, given, compressed)
-    return ReplayRun(batches, log.notes, setup, options, reuse, cache, compressed)
+    singles = SingleModels()
+    batches = replay(log.batches, setup, cache, given, compressed, singles)
+    names = tuple(source.name for source in sources)
+    return ReplayRun(batches, log.notes, setup, options, names, singles, reuse, cache, compressed)
 
 
 def _plan_reuse(

@@ -3,37 +3,170 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from frugalctl.report.metrics import Body, list_metrics
-from frugalctl.report.tables import Table, format_number, format_percent, format_usd
+from frugalctl.report.metrics import Body, Metrics, list_items, list_metrics
+from frugalctl.report.model import Interval
+from frugalctl.report.noise import are_same_requests, estimate_change, is_noise
+from frugalctl.report.tables import format_interval, format_number, format_usd, format_usd_interval
 
+_LEVER_DETAILS = {"semantic_cache", "compress", "prompt_cache"}
 _ALWAYS = ("recipe.cost_usd", "recipe.quality.mean", "recipe.latency_ms.mean")
-_LEFT_OUT = ("baseline.", "delta.", "days.")
-_GROUPS = ("tasks.", "tenants.")
+_FIRST = ("recipe.cost_usd", "recipe.quality", "recipe.latency_ms", "recipe.")
+_OF_THE_BASELINE = ("baseline", "delta", "days")
 _POPULATION = ("log.requests", "log.priced", "log.uncovered")
+_SECTIONS = ("recipe", "levers", "models", "tasks", "tenants", "token_classes", "log")
+_WEIGHTS = ("cost_usd", "saved_usd", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One metric in two reports; None is unknown, or not there.
+    """One metric in two reports.
 
     Attributes:
-        metric: its path.
-        base: the old value.
-        head: the new value.
+        section: "recipe" for the totals, else "models", "tasks", "levers"...
+        name: the model, task... that it is of, empty in sections without names.
+        metric: its whole path.
+        base: the old value; None is unknown, or not there.
+        head: the new value, likewise.
         amount: new minus old.
         percent: the amount in percent of the old value; None for an old value of 0.
+        interval: the 95 % interval of the amount, None where it is unknown.
+        noise: whether the interval holds no change at all; None where there is no interval.
+        status: "same", "changed", "new" or "gone".
     """
 
+    section: str
+    name: str
     metric: str
     base: float | None
     head: float | None
     amount: float | None
     percent: float | None
+    interval: Interval | None
+    noise: bool | None
+    status: str
 
 
-def warn_population(base: Body, head: Body) -> str | None:
-    """A sentence, if the two reports are not about the same requests."""
+def compare_reports(base: Body, head: Body, *, everything: bool = False) -> list[Change]:
+    """The metrics that differ: totals first, then section by section, the biggest first.
+
+    Cost, quality and mean latency are there even where they are equal. Items of a section
+    (models, tasks...) stand together, those whose cost changed most before the others.
+
+    Args:
+        base: the old report.
+        head: the new one.
+        everything: also what is equal, days, the baseline, the ends of intervals, and the inner
+            figures of a lever that only one of them has.
+    """
+    old, new, same = list_metrics(base), list_metrics(head), are_same_requests(base, head)
+    names = list_items(base) | list_items(head)
+    paths = sorted(_merge(list(old), list(new)), key=_rank)
+    changes = [
+        _compare(path, names.get(_strip_end(path).rsplit(".", 1)[0]), old, new, same)
+        for path in paths
+        if everything or not _is_detail(path)
+    ]
+    if not everything:
+        whole = _LEVER_DETAILS - (base.keys() & head.keys())
+        changes = [
+            one
+            for one in changes
+            if one.metric in _ALWAYS or (one.status != "same" and one.section not in whole)
+        ]
+    return _sort(changes)
+
+
+def _rank(path: str) -> int:
+    """What matters most of the totals comes first."""
+    ranks = [at for at, prefix in enumerate(_FIRST) if path.startswith(prefix)]
+    return ranks[0] if ranks else len(_FIRST)
+
+
+def _is_detail(path: str) -> bool:
+    section, last = path.split(".", 1)[0], path.rsplit(".", 1)[-1]
+    return (
+        section in _OF_THE_BASELINE
+        or last.startswith("baseline_")
+        or path.endswith(("ci95.lo", "ci95.hi"))
+    )
+
+
+def _merge(old: list[str], new: list[str]) -> list[str]:
+    """The new paths in their order; each old one that is gone behind its section's others."""
+    present = set(new)
+    by_section: dict[str, list[str]] = {}
+    for path in (*new, *(path for path in old if path not in present)):
+        by_section.setdefault(path.split(".", 1)[0], []).append(path)
+    return [path for paths in by_section.values() for path in paths]
+
+
+def _compare(path: str, name: str | None, old: Metrics, new: Metrics, same: bool) -> Change:
+    base, head = old.get(path), new.get(path)
+    amount = percent = interval = noise = None
+    if base is not None and head is not None:
+        amount = head - base
+        percent = 100 * amount / abs(base) if base else None
+        interval = estimate_change(path, old, new, same=same)
+        noise = is_noise(amount, interval)
+    status = "same" if base == head else "changed"
+    if (path in old) != (path in new):
+        status = "new" if path in new else "gone"
+    return Change(
+        section=path.split(".", 1)[0],
+        name=name or "",
+        metric=path,
+        base=base,
+        head=head,
+        amount=amount,
+        percent=percent,
+        interval=interval,
+        noise=noise,
+        status=status,
+    )
+
+
+def _sort(changes: list[Change]) -> list[Change]:
+    """Totals first; within a section the items whose weight changed most."""
+    sections: dict[str, dict[str, list[Change]]] = {name: {} for name in _SECTIONS}
+    for change in changes:
+        sections.setdefault(change.section, {}).setdefault(change.name, []).append(change)
+    return [
+        change
+        for items in sections.values()
+        for group in sorted(items.values(), key=_weigh)
+        for change in group
+    ]
+
+
+def _weigh(group: list[Change]) -> tuple[float, ...]:
+    """Negative sizes of what changed in an item: money before tokens before counts."""
+    sizes = dict.fromkeys((*_WEIGHTS, ""), 0.0)
+    for change in group:
+        key = change.metric.rsplit(".", 1)[-1]
+        key = key if key in _WEIGHTS else ""
+        sizes[key] = max(sizes[key], abs((change.head or 0) - (change.base or 0)))
+    return tuple(-size for size in sizes.values())
+
+
+def warn_differences(base: Body, head: Body) -> list[str]:
+    """Sentences on what else than the recipe differs between two reports."""
+    old, new = base.get("origin", {}), head.get("origin", {})
+    found = [_warn_requests(base, head)]
+    prices = _name_differences(old, new, ("prices", "price_book", "as_of"))
+    if prices:
+        found.append(f"prices changed between the reports ({prices}): part of the change is theirs")
+    versions = _name_differences(base, head, ("frugalctl_version",))
+    if versions:
+        found.append(f"the reports are of different versions ({versions})")
+    seeds = _name_differences(old, new, ("seed",))
+    if seeds:
+        found.append(f"the reports draw their intervals differently ({seeds})")
+    return [sentence for sentence in found if sentence]
+
+
+def _warn_requests(base: Body, head: Body) -> str:
     old, new = list_metrics(base), list_metrics(head)
     counts = [
         f"{path.removeprefix('log.')} {format_metric(path, old.get(path))} -> "
@@ -41,70 +174,47 @@ def warn_population(base: Body, head: Body) -> str | None:
         for path in _POPULATION
         if old.get(path) != new.get(path)
     ]
-    if not counts:
-        return None
-    return (
-        f"the reports cover different requests ({', '.join(counts)}): totals are not like for like"
+    if counts:
+        told = ", ".join(counts)
+        return f"the reports cover different requests ({told}): totals are not like for like"
+    inputs = [body.get("origin", {}).get("input_xxh3") for body in (base, head)]
+    if None not in inputs and inputs[0] != inputs[1]:
+        return "the reports are of different logs with as many requests"
+    return ""
+
+
+def _name_differences(old: dict[str, Any], new: dict[str, Any], keys: tuple[str, ...]) -> str:
+    return ", ".join(
+        f"{key} {_show(old.get(key))} -> {_show(new.get(key))}"
+        for key in keys
+        if old.get(key) != new.get(key)
     )
 
 
-def compare_reports(base: Body, head: Body, *, groups: bool = False) -> list[Change]:
-    """The metrics of the recipe, by model and token class, that differ.
-
-    Cost, quality and mean latency are there even where they are equal.
-
-    Args:
-        base: the old report.
-        head: the new one.
-        groups: also by task and tenant.
-    """
-    old, new = list_metrics(base), list_metrics(head)
-    left_out = _LEFT_OUT if groups else _LEFT_OUT + _GROUPS
-    paths = [path for path in _merge(list(old), list(new)) if not path.startswith(left_out)]
-    return [
-        _change(path, old.get(path), new.get(path))
-        for path in paths
-        if path in _ALWAYS or old.get(path) != new.get(path)
-    ]
-
-
-def _merge(old: list[str], new: list[str]) -> list[str]:
-    """The new paths in their order; each old one that is gone behind its section's others."""
-    gone = [path for path in old if path not in new]
-    sections = dict.fromkeys(path.split(".", 1)[0] for path in (*new, *gone))
-    return [
-        path for section in sections for path in (*new, *gone) if path.split(".", 1)[0] == section
-    ]
-
-
-def _change(path: str, base: float | None, head: float | None) -> Change:
-    if base is None or head is None:
-        return Change(path, base, head, None, None)
-    amount = head - base
-    return Change(path, base, head, amount, 100 * amount / abs(base) if base else None)
-
-
-def lay_out_changes(changes: list[Change], base_name: str, head_name: str) -> Table:
-    """The changes as a table."""
-    rows = tuple(
-        (
-            change.metric,
-            f"{format_metric(change.metric, change.base)} -> "
-            f"{format_metric(change.metric, change.head)}",
-            "" if change.amount is None else format_metric(change.metric, change.amount, sign=True),
-            "" if change.percent is None else format_percent(change.percent),
-        )
-        for change in changes
-    )
-    columns = ("metric", "old -> new>", "amount>", "percent>")
-    return Table(f"{base_name} -> {head_name}", columns, rows)
+def _show(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def format_metric(path: str, value: float | None, *, sign: bool = False) -> str:
     """A metric's value, written as its path suggests."""
-    name = path.rsplit(".", 1)[-1]
-    if "usd" in name:
+    if _is_money(path):
         return format_usd(value, sign=sign)
-    if value is not None and isinstance(value, int):
-        return format_number(value, 0, sign=sign)
-    return format_number(value, 1 if "latency" in path else 4, sign=sign)
+    digits = 0 if isinstance(value, int) else 1 if "latency" in path else 4
+    return format_number(value, digits, sign=sign)
+
+
+def _is_money(path: str) -> bool:
+    return "usd" in _strip_end(path).rsplit(".", 1)[-1]
+
+
+def _strip_end(path: str) -> str:
+    return path.removesuffix(".lo").removesuffix(".hi")
+
+
+def format_metric_interval(path: str, interval: Interval | None) -> str:
+    """The interval of a metric's change, in brackets."""
+    if interval is None:
+        return ""
+    if _is_money(path):
+        return format_usd_interval(interval, sign=True)
+    return format_interval(interval, 1 if "latency" in path else 4, sign=True)

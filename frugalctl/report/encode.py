@@ -30,10 +30,12 @@ def encode_report(report: Report) -> dict[str, Any]:
         "recipe": _encode_side(report.recipe),
         "delta": {
             "cost_usd": _money(delta.cost_usd),
+            "cost_usd_ci95": _money_pair(delta.cost_usd_ci95),
             "cost_pct": _rounded(delta.cost_pct),
             "quality": _rounded(delta.quality),
             "quality_ci95": _pair(delta.quality_ci95),
             "latency_ms_mean": _rounded(delta.latency_ms_mean),
+            "latency_ms_mean_ci95": _pair(delta.latency_ms_mean_ci95),
         },
         "models": [
             {
@@ -45,13 +47,24 @@ def encode_report(report: Report) -> dict[str, Any]:
             for item in report.models
         ],
         "levers": [
-            {"name": item.name, "saved_usd": _money(item.saved_usd)} for item in report.levers
+            {
+                "name": item.name,
+                "saved_usd": _money(item.saved_usd),
+                "saved_usd_ci95": _money_pair(item.saved_usd_ci95),
+            }
+            for item in report.levers
         ],
         **({"semantic_cache": report.semantic_cache} if report.semantic_cache else {}),
         **({"compress": report.compress} if report.compress else {}),
         **({"prompt_cache": report.prompt_cache} if report.prompt_cache else {}),
         "token_classes": [
-            {"class": item.token_class, "tokens": item.tokens, "cost_usd": _money(item.cost_usd)}
+            {
+                "class": item.token_class,
+                "tokens": item.tokens,
+                "cost_usd": _money(item.cost_usd),
+                "baseline_tokens": item.baseline_tokens,
+                "baseline_cost_usd": _money(item.baseline_cost_usd),
+            }
             for item in report.token_classes
         ],
         **{
@@ -66,11 +79,14 @@ def _encode_side(side: SideSummary) -> dict[str, Any]:
     return {
         "name": side.name,
         "cost_usd": _money(side.cost_usd),
+        "cost_usd_ci95": _money_pair(side.cost_usd_ci95),
         "tokens": side.tokens,
         "latency_ms": {
             "mean": _rounded(latency.mean),
+            "ci95": _pair(latency.ci95),
             "p50": _rounded(latency.p50),
             "p95": _rounded(latency.p95),
+            "p99": _rounded(latency.p99),
             "n": latency.n,
         },
         "quality": {"mean": _rounded(quality.mean), "ci95": _pair(quality.ci95), "n": quality.n},
@@ -102,6 +118,15 @@ def _rounded(value: float | None) -> float | None:
 
 def _pair(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [round(end, _OTHER_DIGITS) for end in interval]
+
+
+def _money_pair(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [_money_end(end) for end in interval]
+
+
+def _money_end(end: float) -> float:
+    """To as many digits as are surely the same wherever it is worked out."""
+    return float(f"{end:.{_OTHER_DIGITS}g}")
 
 
 def render_json(report: Report) -> str:

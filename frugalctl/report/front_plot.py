@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from frugalctl.errors import MissingExtraError, UsageError
+from frugalctl.errors import UsageError
 from frugalctl.files import replacing
 from frugalctl.levers.cascade.table import Floats
 from frugalctl.report.optimize import OptimizeReport
@@ -103,35 +103,28 @@ def check_suffix(path: str) -> None:
 
     Raises:
         UsageError: the file is neither PNG nor SVG.
-        MissingExtraError: matplotlib is not installed.
     """
     if PurePath(path).suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} is no picture", hint=f"--plot takes {' or '.join(SUFFIXES)}")
-    _load_figure()
-
-
-def _load_figure() -> Any:
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot") from None
-    return Figure, cast("Any", matplotlib).rc_context
 
 
 def draw_front(plot: FrontPlot, path: str) -> None:
     """Draw into a PNG or SVG file; the same data make the same bytes.
 
     Raises:
-        UsageError, MissingExtraError: see `check_suffix`.
+        UsageError: see `check_suffix`.
         OutputError: the target cannot be written.
     """
+    import matplotlib
+    from matplotlib.figure import Figure
+
     check_suffix(path)
-    figure_of, rc_context = _load_figure()
+    # the one entry point whose types matplotlib leaves open
+    rc_context = cast("Any", matplotlib).rc_context
     timed = not math.isnan(plot.chosen.latency_ms)
     style = {"svg.hashsalt": "frugalctl", "font.size": 9, "text.parse_math": False}
     with rc_context(style), replacing(path) as temporary:
-        figure: Any = figure_of(figsize=(11 if timed else 7.5, 5.6), layout="constrained", dpi=150)
+        figure: Any = Figure(figsize=(11 if timed else 7.5, 5.6), layout="constrained", dpi=150)
         axes = figure.subplots(1, 2 if timed else 1, sharey=True, squeeze=False)[0]
         _draw_costs(axes[0], plot)
         if timed:

@@ -16,6 +16,7 @@ from frugalctl.report.tables import (
     format_number,
     format_percent,
     format_usd,
+    format_usd_interval,
     render_csv,
     render_markdown,
 )
@@ -46,21 +47,21 @@ def _overview(report: Report, compare: bool) -> Table:
     if not compare:
         rows = tuple((label, show(report.baseline)) for label, show, _ in _MEASURES)
         header = "as logged" if report.baseline.name == "observed" else report.baseline.name
-        return Table(title, ("", f"{header}>"), rows, _notes(report))
+        return Table(title, ("", f"{header}>"), rows, tell_coverage(report))
     rows = [
         (label, show(report.baseline), show(report.recipe), change(report))
         for label, show, change in _MEASURES
     ]
     worst = _worst_quality(report)
     if worst is not None:
-        rows.insert(2, worst)
+        rows.insert(3, worst)
     columns = (
         "",
         f"baseline: {report.baseline.name}>",
         f"recipe: {report.recipe.name}>",
         "change>",
     )
-    return Table(title, columns, tuple(rows), _notes(report))
+    return Table(title, columns, tuple(rows), tell_coverage(report))
 
 
 def _worst_quality(report: Report) -> tuple[str, str, str, str] | None:
@@ -121,6 +122,11 @@ def _nothing(report: Report) -> str:
 _INPUT = ("fresh_input", "cache_read", "cache_write", "cache_write_1h")
 _MEASURES: tuple[tuple[str, Callable[[SideSummary], str], Callable[[Report], str]], ...] = (
     ("cost", lambda side: format_usd(side.cost_usd), _cost_change),
+    (
+        "  95 % interval",
+        lambda side: format_usd_interval(side.cost_usd_ci95),
+        lambda report: format_usd_interval(report.delta.cost_usd_ci95, sign=True),
+    ),
     ("quality, mean", _quality, _quality_change),
     (
         "  95 % interval",
@@ -129,15 +135,22 @@ _MEASURES: tuple[tuple[str, Callable[[SideSummary], str], Callable[[Report], str
     ),
     ("  requests with a quality", lambda side: format_number(side.quality.n), _nothing),
     ("latency, mean", lambda side: _ms(side.latency_ms.mean), _latency_change),
+    (
+        "  95 % interval",
+        lambda side: format_interval(side.latency_ms.ci95, 1),
+        lambda report: format_interval(report.delta.latency_ms_mean_ci95, 1, sign=True),
+    ),
     ("  median", lambda side: _ms(side.latency_ms.p50), _nothing),
     ("  95th percentile", lambda side: _ms(side.latency_ms.p95), _nothing),
+    ("  99th percentile", lambda side: _ms(side.latency_ms.p99), _nothing),
     ("  requests with a latency", lambda side: format_number(side.latency_ms.n), _nothing),
     ("input tokens", _tokens(*_INPUT), _nothing),
     ("output tokens", _tokens("output", "reasoning"), _nothing),
 )
 
 
-def _notes(report: Report) -> tuple[str, ...]:
+def tell_coverage(report: Report) -> tuple[str, ...]:
+    """What the figures leave out, or guess, in sentences."""
     log = report.log
     notes: list[str] = []
     if report.levers:
@@ -169,9 +182,16 @@ def _notes(report: Report) -> tuple[str, ...]:
 
 
 def _levers(report: Report) -> Table:
-    rows = tuple((item.name, format_usd(item.saved_usd, sign=True)) for item in report.levers)
+    rows = tuple(
+        (
+            item.name,
+            format_usd(item.saved_usd, sign=True),
+            format_usd_interval(item.saved_usd_ci95, sign=True),
+        )
+        for item in report.levers
+    )
     note = "Each lever on top of those above it; together they are the change in cost."
-    return Table("Saved by lever", ("lever", "saved>"), rows, (note,))
+    return Table("Saved by lever", ("lever", "saved>", "95 % interval>"), rows, (note,))
 
 
 def _prompt_cache(cache: dict[str, Any]) -> Table:

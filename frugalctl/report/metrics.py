@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +12,38 @@ from frugalctl.errors import InputError, UsageError
 from frugalctl.report.model import SCHEMA_VERSION
 
 Body = dict[str, Any]
+Metrics = dict[str, float | None]
+
+_NO_METRICS = ("schema_version", "frugalctl_version", "origin")
 _SUMMED = ("log.unpriced",)
-_SECTIONS = ("log", "baseline", "recipe", "delta", "semantic_cache", "compress", "prompt_cache")
+_PLAIN = re.compile(r"[\w.:/@+-]+")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_TOO_LARGE = 1e100
+_MOST_COMPARED = 5_000
+_LONGEST_COMPARED = 100
+
+
+def is_report(path: str) -> bool:
+    """Whether a file is a JSON report, of whatever schema, and not a log.
+
+    A log has a whole record in its first line, so no more of it is read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline()
+            if not first.lstrip().startswith(b"{"):
+                return False
+            try:
+                body: Any = json.loads(first)
+            except ValueError:
+                body = json.loads(first + file.read())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return _looks_like_report(body)
+
+
+def _looks_like_report(body: Any) -> bool:
+    return isinstance(body, dict) and "schema_version" in body and "recipe" in body
 
 
 def load_report(path: str) -> Body:
@@ -22,72 +53,149 @@ def load_report(path: str) -> Body:
         InputError: missing, not JSON, not a report, or of another schema.
     """
     try:
-        body: Any = json.loads(Path(path).read_text("utf-8"))
+        body: Any = json.loads(
+            Path(path).read_text("utf-8"),
+            parse_constant=_read_number,
+            parse_float=_read_number,
+            parse_int=_read_integer,
+        )
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", where=path) from None
-    if not isinstance(body, dict) or "schema_version" not in body or "recipe" not in body:
+    if not _looks_like_report(body):
         hint = "`frugalctl replay LOG --format json` writes one"
         raise InputError("not a frugalctl report", where=path, hint=hint)
     found = cast(Body, body)
-    version = found["schema_version"]
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"report of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
-        )
-    try:
-        list_metrics(found)
-    except (AttributeError, TypeError, ValueError):
-        raise InputError("a report, but not in the form that we write", where=path) from None
+    _check_schema(found["schema_version"], path)
+    if not _has_our_form(found):
+        raise InputError("a report, but not in the form that we write", where=path)
     return found
 
 
-def list_metrics(body: Body) -> dict[str, float | None]:
+def _has_our_form(body: Body) -> bool:
+    try:
+        list_metrics(body)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return all(isinstance(body.get(section, {}), dict) for section in ("origin", "recipe"))
+
+
+def _read_number(text: str) -> float:
+    value = float(text)
+    if not abs(value) < _TOO_LARGE:
+        raise ValueError(f"{text[:20]} is no number of ours")
+    return value
+
+
+def _read_integer(text: str) -> int:
+    _read_number(text)
+    return int(text)
+
+
+def _check_schema(version: Any, path: str) -> None:
+    """Minor versions only add keys, so any of ours is read."""
+    major = re.fullmatch(r"(\d+)(?:\.\d+)*", str(version))
+    if major and int(major[1]) == SCHEMA_VERSION and not isinstance(version, bool):
+        return
+    newer = major is not None and int(major[1]) > SCHEMA_VERSION
+    raise InputError(
+        f"report of schema {str(version)[:20]}; this frugalctl reads {SCHEMA_VERSION}",
+        where=path,
+        hint="a newer frugalctl reads it" if newer else "write the report again with this one",
+    )
+
+
+def list_metrics(body: Body) -> Metrics:
     """Every metric by its path: `recipe.cost_usd`, `recipe.quality.ci95.lo`, `log.unpriced`...
 
-    Models and groups are named: `models.gpt-4o.cost_usd`, `tasks.faq.quality`.
+    Models and groups are named: `models.gpt-4o.cost_usd`, `tasks.faq.quality`. A name with other
+    characters than letters, digits and `_ . : / @ + -` stands in quotes, as in JSON.
+
+    Raises:
+        AttributeError, TypeError, ValueError: the body is no report.
     """
-    found: dict[str, float | None] = {}
-    for section in _SECTIONS:
-        _flatten(section, body.get(section), found)
-    for name, items in body.items():
-        if isinstance(items, list):
-            for item in cast(list[Body], items):
-                label = next((value for value in item.values() if isinstance(value, str)), "")
-                for key, value in item.items():
-                    if not isinstance(value, str):
-                        found[f"{name}.{label}.{key}"] = value
+    found: Metrics = {}
+    for section, value in body.items():
+        if section not in _NO_METRICS:
+            _flatten(section, value, found)
     return found
 
 
-def _flatten(path: str, value: Any, found: dict[str, float | None]) -> None:
-    if isinstance(value, dict):
+def quote_name(name: str) -> str:
+    """A name as it stands in a path."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _flatten(path: str, value: Any, found: Metrics) -> None:
+    if path.endswith("ci95"):
+        low, high = cast(list[float], value) if value is not None else (None, None)
+        found[f"{path}.lo"], found[f"{path}.hi"] = low, high
+    elif isinstance(value, dict):
         items = cast(Body, value)
         if path in _SUMMED:
             found[path] = sum(items.values())
         for key, item in items.items():
-            _flatten(f"{path}.{key}", item, found)
+            _flatten(f"{path}.{quote_name(key)}", item, found)
     elif isinstance(value, list):
-        low, high = cast(list[float], value)
-        found[f"{path}.lo"], found[f"{path}.hi"] = low, high
+        for item in cast(list[Any], value):
+            if not isinstance(item, str):
+                _flatten_item(path, cast(Body, item), found)
     elif value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         found[path] = value
 
 
-def resolve_metric(name: str, body: Body) -> str:
-    """The full path of a metric: as written, or below `recipe`, or the mean of what it names.
+def _flatten_item(path: str, item: Body, found: Metrics) -> None:
+    for key, value in item.items():
+        if not isinstance(value, str):
+            _flatten(f"{path}.{quote_name(_find_name(item))}.{quote_name(key)}", value, found)
 
-    Raises:
-        UsageError: the report has no such metric.
-    """
-    known = list_metrics(body)
+
+def _find_name(item: Body) -> str:
+    """An item of a list is named by the first text in it."""
+    return next((value for value in item.values() if isinstance(value, str)), "")
+
+
+def list_items(body: Body) -> dict[str, str]:
+    """The models, tasks and other named items by their paths: `tasks.faq` -> `faq`."""
+    return {
+        f"{section}.{quote_name(_find_name(item))}": _find_name(item)
+        for section, items in body.items()
+        if isinstance(items, list)
+        for item in cast(list[Body], items)
+    }
+
+
+def resolve_metric(name: str, known: Metrics) -> str | None:
+    """The full path of a metric: as written, or below `recipe`, or the mean of what it names."""
+    name = _QUOTED.sub(_requote, name)
     for candidate in (name, f"{name}.mean", f"recipe.{name}", f"recipe.{name}.mean"):
         if candidate in known:
             return candidate
-    short = [path.removeprefix("recipe.") for path in known]
-    near = difflib.get_close_matches(name, short, n=3, cutoff=0.4)
+    return None
+
+
+def _requote(found: re.Match[str]) -> str:
+    try:
+        return quote_name(json.loads(found[0], strict=False))
+    except ValueError:
+        return found[0]
+
+
+def refuse_metric(name: str, known: Metrics) -> UsageError:
+    """The error of a metric that is not there; it names the nearest ones."""
+    paths = [path for path in known if len(path) <= _LONGEST_COMPARED][:_MOST_COMPARED]
+    short = [path.removeprefix("recipe.") for path in paths]
+    near = difflib.get_close_matches(name[:_LONGEST_COMPARED], short, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "see the keys of `--format json`"
-    raise UsageError(f"unknown metric {name!r}", hint=hint)
+    return UsageError(f"unknown metric {name!r}", hint=hint)
+
+
+def find_interval(path: str, known: Metrics) -> tuple[float, float] | None:
+    """The 95 % interval of a metric: `X.ci95` beside `X.mean`, `X_ci95` beside `X`."""
+    stem = path.removesuffix(".mean")
+    name = f"{stem}.ci95" if stem != path else f"{path}_ci95"
+    low, high = known.get(f"{name}.lo"), known.get(f"{name}.hi")
+    return None if low is None or high is None else (low, high)

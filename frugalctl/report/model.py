@@ -12,11 +12,13 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Latency in milliseconds over the `n` requests that have one."""
+    """Latency in milliseconds over the `n` requests that have one; `ci95` is of the mean."""
 
     mean: float | None
+    ci95: Interval | None
     p50: float | None
     p95: float | None
+    p99: float | None
     n: int
 
 
@@ -63,11 +65,13 @@ class SideSummary:
 
     Attributes:
         cost_usd: over the priced requests; None where there is none.
+        cost_usd_ci95: had as many requests come in other sessions of the same kind.
         tokens: class -> count, over the requests with known usage; None where none is known.
     """
 
     name: str
     cost_usd: float | None
+    cost_usd_ci95: Interval | None
     tokens: dict[str, int | None]
     latency_ms: Latency
     quality: Quality
@@ -78,10 +82,12 @@ class Delta:
     """Recipe minus baseline; quality and latency over requests where both are known."""
 
     cost_usd: float | None
+    cost_usd_ci95: Interval | None
     cost_pct: float | None
     quality: float | None
     quality_ci95: Interval | None
     latency_ms_mean: float | None
+    latency_ms_mean_ci95: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +107,29 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class LeverSummary:
-    """What one lever saved."""
+    """What one lever saved on top of those before it."""
 
     name: str
     saved_usd: float | None
+    saved_usd_ci95: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenClassSummary:
-    """The recipe's tokens of one class, and their cost where it is known by class."""
+    """The tokens of one class, and their cost where it is known by class.
+
+    Attributes:
+        tokens: of the recipe; None for a fee, which is paid beside tokens.
+        cost_usd: of the recipe.
+        baseline_tokens: likewise of the baseline.
+        baseline_cost_usd: of the baseline.
+    """
 
     token_class: str
     tokens: int | None
     cost_usd: float | None
+    baseline_tokens: int | None
+    baseline_cost_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)

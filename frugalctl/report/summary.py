@@ -14,11 +14,13 @@ from frugalctl.log.times import RELATIVE_BEFORE_US, format_timestamp
 from frugalctl.prices import TOKEN_CLASSES
 from frugalctl.replay.engine import NO_MODEL
 from frugalctl.replay.ledger import LedgerBatch, LedgerMeta, Mask, Side
-from frugalctl.report.bootstrap import Clusters, ClusterSums, bootstrap_means
+from frugalctl.report.bootstrap import Clusters
 from frugalctl.report.distribution import Distribution, Mean
 from frugalctl.report.groups import PICOS, Amounts, GroupTotals, Key, sum_by, to_picos, to_usd
+from frugalctl.report.intervals import Intervals, Spread, StepSpread, estimate_intervals
 from frugalctl.report.model import (
     Delta,
+    Interval,
     Latency,
     LeverSummary,
     LogSummary,
@@ -62,7 +64,7 @@ class _SideTotals:
     latency: Distribution = field(default_factory=Distribution)
     latency_mean: Mean = field(default_factory=Mean)
     quality: Mean = field(default_factory=Mean)
-    clusters: ClusterSums = field(default_factory=ClusterSums)
+    spread: Spread = field(default_factory=Spread)
 
     def add(self, side: Side, covered: Mask, priced: Mask, clusters: NDArray[np.int64]) -> None:
         self.picos += to_picos(side.cost_usd[priced])
@@ -80,7 +82,7 @@ class _SideTotals:
         self.latency.add(latency_ms)
         self.latency_mean.add(latency_ms)
         self.quality.add(_known(side.quality[covered]))
-        self.clusters.add(clusters[covered], side.quality[covered])
+        self.spread.add(clusters, covered, priced, side)
 
 
 class _Totals:
@@ -91,7 +93,8 @@ class _Totals:
         self.last_us: int | None = None
         self.baseline = _SideTotals()
         self.recipe = self.baseline
-        self.paired = ClusterSums()
+        self.paired = Spread()
+        self.steps = StepSpread()
         self.quality_change = Mean()
         self.latency_change = Mean()
         self.clusters = Clusters()
@@ -109,7 +112,7 @@ class _Totals:
             if self.recipe is self.baseline:
                 self.recipe = _SideTotals()
             self.recipe.add(batch.recipe, covered, priced, clusters)
-            self._add_pairs(batch, clusters)
+            self._add_pairs(batch, priced, clusters)
         self._add_calls(batch, priced)
         for lever, cost_usd in batch.after.items():
             known = self.after.get(lever, 0)
@@ -142,10 +145,11 @@ class _Totals:
             self.first_us = first if self.first_us is None else min(first, self.first_us)
             self.last_us = last if self.last_us is None else max(last, self.last_us)
 
-    def _add_pairs(self, batch: LedgerBatch, clusters: NDArray[np.int64]) -> None:
+    def _add_pairs(self, batch: LedgerBatch, priced: Mask, clusters: NDArray[np.int64]) -> None:
         covered = batch.covered
+        self.paired.add(clusters, covered, priced, batch.recipe, batch.baseline)
+        self.steps.add(clusters, priced, batch)
         quality = (batch.recipe.quality - batch.baseline.quality)[covered]
-        self.paired.add(clusters[covered], quality)
         self.quality_change.add(_known(quality))
         latency_ms = (batch.recipe.latency_ms - batch.baseline.latency_ms)[covered]
         self.latency_change.add(_known(latency_ms))
@@ -167,16 +171,13 @@ class _Totals:
             entry[2] += int(billed[code])
 
     def report(self, meta: LedgerMeta, seed: int) -> Report:
-        same = self.recipe is self.baseline
-        sides = (
-            [self.baseline.clusters]
-            if same
-            else [self.baseline.clusters, self.recipe.clusters, self.paired]
+        recipe_spread = None if self.recipe is self.baseline else self.recipe.spread
+        of_baseline, of_recipe, of_change, of_steps = estimate_intervals(
+            self.baseline.spread, recipe_spread, self.paired, self.steps, self.priced, seed
         )
-        intervals = bootstrap_means(sides, seed)
-        baseline = self._side(meta.baseline, self.baseline, intervals[0])
-        recipe = self._side(meta.recipe, self.recipe, intervals[0 if same else 1])
-        delta = self._delta(baseline, recipe, None if same else intervals[2])
+        baseline = self._side(meta.baseline, self.baseline, of_baseline)
+        recipe = self._side(meta.recipe, self.recipe, of_recipe)
+        delta = self._delta(baseline, recipe, of_change)
         lost = _count_lost(meta)
         return Report(
             frugalctl_version=frugalctl.__version__,
@@ -193,23 +194,28 @@ class _Totals:
             recipe=recipe,
             delta=delta,
             models=self._models(),
-            levers=self._levers(meta),
+            levers=self._levers(meta, of_steps),
             semantic_cache=_bound_quality(meta.semantic_cache, recipe.quality, lost),
             prompt_cache=meta.prompt_cache,
             compress=_bound_quality(meta.compress, recipe.quality, lost),
-            token_classes=self._token_classes(recipe),
+            token_classes=self._token_classes(baseline, recipe),
             groups={name: group.summaries() for name, group in self.groups.items()},
         )
 
-    def _levers(self, meta: LedgerMeta) -> tuple[LeverSummary, ...]:
+    def _levers(
+        self, meta: LedgerMeta, intervals: dict[str, Interval | None]
+    ) -> tuple[LeverSummary, ...]:
         """What each lever saves on top of those before it; the steps sum to the total."""
         found: list[LeverSummary] = []
-        before: int | None = self.baseline.picos if self.priced else None
+        before: int | None = self.baseline.picos
         for lever in meta.levers:
             is_last = lever == meta.levers[-1]
             now = self.recipe.picos if is_last else self.after.get(lever)
+            if not self.priced:
+                now = None
             saved = None if before is None or now is None else to_usd(before - now)
-            found.append(LeverSummary(lever, saved))
+            interval = None if saved is None else intervals.get(lever)
+            found.append(LeverSummary(lever, saved, interval))
             before = now
         return tuple(found)
 
@@ -229,24 +235,19 @@ class _Totals:
             last_day=None if self.last_us is None else format_timestamp(self.last_us)[:10],
         )
 
-    def _side(
-        self, name: str, totals: _SideTotals, interval: tuple[float, float] | None
-    ) -> SideSummary:
-        p50, p95 = totals.latency.percentiles(50, 95)
+    def _side(self, name: str, totals: _SideTotals, intervals: Intervals) -> SideSummary:
+        p50, p95, p99 = totals.latency.percentiles(50, 95, 99)
+        latency_ms, count = totals.latency_mean.value(), totals.latency_mean.count
         return SideSummary(
             name=name,
             cost_usd=to_usd(totals.picos) if self.priced else None,
+            cost_usd_ci95=intervals.cost_usd,
             tokens={key: value if totals.known else None for key, value in totals.tokens.items()},
-            latency_ms=Latency(totals.latency_mean.value(), p50, p95, totals.latency_mean.count),
-            quality=Quality(totals.quality.value(), interval, totals.quality.count),
+            latency_ms=Latency(latency_ms, intervals.latency_ms, p50, p95, p99, count),
+            quality=Quality(totals.quality.value(), intervals.quality, totals.quality.count),
         )
 
-    def _delta(
-        self,
-        baseline: SideSummary,
-        recipe: SideSummary,
-        interval: tuple[float, float] | None,
-    ) -> Delta:
+    def _delta(self, baseline: SideSummary, recipe: SideSummary, intervals: Intervals) -> Delta:
         cost = None
         if baseline.cost_usd is not None and recipe.cost_usd is not None:
             cost = to_usd(self.recipe.picos - self.baseline.picos)
@@ -254,10 +255,17 @@ class _Totals:
         if self.recipe is self.baseline:
             quality = None if recipe.quality.mean is None else 0.0
             latency = None if recipe.latency_ms.mean is None else 0.0
-            interval = (0.0, 0.0) if recipe.quality.ci95 else None
         else:
             quality, latency = self.quality_change.value(), self.latency_change.value()
-        return Delta(cost, percent, quality, interval, latency)
+        return Delta(
+            cost_usd=cost,
+            cost_usd_ci95=intervals.cost_usd,
+            cost_pct=percent,
+            quality=quality,
+            quality_ci95=intervals.quality,
+            latency_ms_mean=latency,
+            latency_ms_mean_ci95=intervals.latency_ms,
+        )
 
     def _models(self) -> tuple[ModelSummary, ...]:
         found = [
@@ -267,17 +275,27 @@ class _Totals:
         ]
         return tuple(sorted(found, key=lambda item: (-(item.cost_usd or 0.0), item.model)))
 
-    def _token_classes(self, recipe: SideSummary) -> tuple[TokenClassSummary, ...]:
-        known = self.recipe.class_known and self.priced > 0
+    def _token_classes(
+        self, baseline: SideSummary, recipe: SideSummary
+    ) -> tuple[TokenClassSummary, ...]:
         found = [
             TokenClassSummary(
-                name, recipe.tokens[name], to_usd(self.recipe.class_picos[name]) if known else None
+                name,
+                recipe.tokens[name],
+                self._class_usd(self.recipe, name),
+                baseline.tokens[name],
+                self._class_usd(self.baseline, name),
             )
             for name in TOKEN_CLASSES
         ]
         for fee, picos in self.recipe.fee_picos.items():
-            found.append(TokenClassSummary(fee, None, to_usd(picos)))
+            paid, nothing = (to_usd(picos), 0.0) if self.priced else (None, None)
+            found.append(TokenClassSummary(fee, None, paid, None, nothing))
         return tuple(found)
+
+    def _class_usd(self, totals: _SideTotals, name: str) -> float | None:
+        known = totals.class_known and self.priced > 0
+        return to_usd(totals.class_picos[name]) if known else None
 
 
 def _count_lost(meta: LedgerMeta) -> int:

@@ -48,21 +48,28 @@ def render_markdown(tables: Sequence[Table]) -> str:
 def _markdown(table: Table) -> str:
     rules = ["---:" if right else "---" for right in table.right]
     lines = [table.headers, tuple(rules), *table.rows]
-    body = "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
-    notes = "".join(f"\n\n{_markdown_cell(note)}" for note in table.notes)
-    return f"### {_markdown_cell(table.title)}\n\n{body}{notes}\n"
+    body = "\n".join(f"| {' | '.join(map(markdown_cell, line))} |" for line in lines)
+    notes = "".join(f"\n\n{markdown_cell(note)}" for note in table.notes)
+    return f"### {markdown_cell(table.title)}\n\n{body}{notes}\n"
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
+    """Text on one line in which nothing is markup."""
     shown = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
     return _MARKDOWN.sub(r"\\\g<0>", shown)
 
 
 def printable(text: str) -> str:
-    """Text from a log or a file name without control characters, which terminals obey."""
-    return "".join(
+    """Text from a log or a file name without what terminals, or the logs of a CI server, obey."""
+    shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+    return shown.replace("##[", "\\x23#[")  # begins a workflow command, anywhere in a line
+
+
+def clip(text: str, length: int = 200) -> str:
+    """No more of a text than there is room for."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def render_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -78,11 +85,23 @@ def format_usd(value: float | None, *, sign: bool = False) -> str:
     """Dollars: to the cent from $100, to 4 places from $1, else to 6, or 2 digits that count."""
     if value is None:
         return UNKNOWN
-    digits = 2 if abs(value) >= 100 else 4 if abs(value) >= 1 else 6
-    if 1e-12 <= abs(value) < 1e-4:
-        digits = max(digits, 1 - math.floor(math.log10(abs(value))))
     mark = "-" if value < 0 else "+" if sign and value > 0 else ""
-    return f"{mark}${abs(value):,.{digits}f}"
+    return f"{mark}${abs(value):,.{count_decimals(value)}f}"
+
+
+def count_decimals(usd: float) -> int:
+    """How many decimals an amount of dollars is shown with."""
+    digits = 2 if abs(usd) >= 100 else 4 if abs(usd) >= 1 else 6
+    if 1e-12 <= abs(usd) < 1e-4:
+        digits = max(digits, 1 - math.floor(math.log10(abs(usd))))
+    return digits
+
+
+def format_usd_interval(interval: tuple[float, float] | None, *, sign: bool = False) -> str:
+    """An interval of dollars in brackets, without their sign."""
+    if interval is None:
+        return ""
+    return format_interval(interval, count_decimals(max(map(abs, interval))), sign=sign)
 
 
 def format_number(value: float | None, digits: int = 0, *, sign: bool = False) -> str:

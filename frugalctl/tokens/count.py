@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +24,10 @@ _CACHE_CHARS = 64 << 20
 # A run of white space longer than this overflows the stack of tiktoken's pattern engine.
 _PIECE_CHARS = 100_000
 _MOST_TOKENS = 1 << 18
+# No pattern joins a letter after a single space to what stands before the space.
+_CUT = re.compile(r"(?<=[.:;!?])(?= [A-Za-z])")
+_CUT_FROM_CHARS = 1000
+_REPEATED_CHARS = 1 << 22
 
 
 class _CountCache:
@@ -33,6 +38,8 @@ class _CountCache:
         self._chars = 0
         self._counts: dict[tuple[str, str], int] = {}
         self._last: tuple[tuple[str, str], list[int]] | None = None
+        self._clauses: dict[str, dict[str, list[int]]] = {}
+        self._clause_chars = 0
 
     def count(self, encoding: str, text: str) -> int:
         key = (encoding, text)
@@ -56,8 +63,24 @@ class _CountCache:
         encode = load_encoder(encoding)
         if len(text) > _PIECE_CHARS:
             return [token for piece in _cut(text) for token in encode(piece)]
-        self._last = (key, encode(text))
-        return self._last[1]
+        tokens = encode(text) if len(text) < _CUT_FROM_CHARS else self._join(encoding, encode, text)
+        self._last = (key, tokens)
+        return tokens
+
+    def _join(self, encoding: str, encode: Callable[[str], list[int]], text: str) -> list[int]:
+        """Its tokens, clause by clause: prompts differ in a word and repeat all others."""
+        clauses = self._clauses.setdefault(encoding, {})
+        tokens: list[int] = []
+        for clause in _CUT.split(text):
+            known = clauses.get(clause)
+            if known is None:
+                known = clauses[clause] = encode(clause)
+                self._clause_chars += len(clause)
+            tokens += known
+        if self._clause_chars > _REPEATED_CHARS:
+            self._clauses.clear()
+            self._clause_chars = 0
+        return tokens
 
 
 _cache = _CountCache(_CACHE_CHARS)

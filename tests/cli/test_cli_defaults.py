@@ -104,3 +104,13 @@ def test_a_format_from_the_variable(log):
     result = run("replay", log, FRUGALCTL_REPLAY_FORMAT="csv")
     assert result.stdout.startswith(b"metric,value\n")
     assert run("replay", log, FRUGALCTL_REPLAY_JSON="1").stdout.startswith(b"{")
+
+
+def test_a_variable_that_means_something_else_is_left_alone(tmp_path):
+    command = ("prices", "cost", "--model", "gpt-4o-mini", "--input", 10)
+    result = run(
+        *command, cwd=tmp_path, FRUGALCTL_VERSION="1.2", FRUGALCTL_PRICES_COST_OUTPUT="150"
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert "150" in result.stdout.decode().split("output")[1].split("\n")[0]
+    assert not list(tmp_path.iterdir())

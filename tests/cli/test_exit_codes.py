@@ -84,7 +84,7 @@ def test_gates_on_a_kept_ledger(tmp_path, log):
     assert run("replay", log, "-o", ledger).returncode == 0
     result = run("check", ledger, "--fail-if", "log.requests != 30", "--json")
     assert result.returncode == 0
-    assert json.loads(result.stdout)[0]["head"] == 30
+    assert json.loads(result.stdout)["gates"][0]["head"] == 30
     assert run("check", ledger, log, "--fail-if", "log.requests != 30").returncode == 2
     reported = run("replay", ledger)
     assert reported.returncode == 2
@@ -94,12 +94,12 @@ def test_gates_on_a_kept_ledger(tmp_path, log):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("check", "log.jsonl"), "Missing option '--fail-if'"),
+        (("check", "log.jsonl"), "no gate to judge"),
         (("check", "log.jsonl", "--fail-if", "cost > 1"), "unknown metric 'cost'"),
         (("check", "log.jsonl", "--fail-if", "cost_usd > +1"), "compares with a base report"),
         (("check", "log.jsonl", "--fail-if", "nonsense"), "not a gate"),
         (("replay", "log.jsonl", "--what"), "No such option: --what"),
-        (("replay",), "Missing argument 'LOG...'"),
+        (("replay",), "Missing argument 'LOG'"),
         (("replay", "-", "-"), "stdin (-) is given twice"),
         (("replay", "log.jsonl", "--as-of", "soon"), "--as-of 'soon' is not a date"),
         (("replay", "log.jsonl", "--json", "--format", "csv"), "contradict each other"),

@@ -45,7 +45,7 @@ from frugalctl.replay.run import ReplayOptions, replaying
 from frugalctl.report.compress_lever import lay_out_compression
 from frugalctl.report.diff import compare_reports
 from frugalctl.report.encode import render_json
-from frugalctl.report.gate import judge, parse_gate
+from frugalctl.report.gate import judge_gates, parse_gate
 from frugalctl.report.layout import lay_out
 from frugalctl.report.summary import summarise
 
@@ -285,11 +285,11 @@ def test_batches_change_nothing(tmp_path, monkeypatch):
 def test_diff_and_gates_know_its_metrics(tmp_path):
     rows = [ask(at, [RULES, question(*TOPICS)], GPT) for at in range(2)]
     base, head = replay_rows(tmp_path, rows, SAFE), replay_rows(tmp_path, rows)
-    changed = {change.metric for change in compare_reports(base, head)}
+    changed = {change.metric for change in compare_reports(base, head, everything=True)}
     assert {"compress.tokens_saved", "compress.saved_by.lossy", "levers.compress.saved_usd"} <= (
         changed
     )
-    verdict = judge(parse_gate("compress.tokens_saved < 100"), head, None)
+    (verdict,) = judge_gates([parse_gate("compress.tokens_saved < 100")], head, None)
     assert not verdict.failed and verdict.head == head["compress"]["tokens_saved"] > 100
 
 

@@ -98,6 +98,7 @@ def make_batch(rows, *, levers=True):
 
     day_us = 86_400_000_000
     baseline = make_side([row["baseline"] for row in rows])
+    recipe = make_side([row["recipe"] for row in rows]) if levers else baseline
     calls = [(at, *call) for at, row in enumerate(rows) for call in row["calls"]]
     return LedgerBatch(
         columns={key: text(key) for key in ("id", "session", "tenant", "task")},
@@ -108,7 +109,8 @@ def make_batch(rows, *, levers=True):
         unpriced=text("unpriced"),
         estimated=np.array([row["estimated"] for row in rows]),
         baseline=baseline,
-        recipe=make_side([row["recipe"] for row in rows]) if levers else baseline,
+        recipe=recipe,
+        after={"cascade": recipe.cost_usd} if levers else {},
         calls=ModelCalls(
             row=np.array([call[0] for call in calls], dtype=np.int64),
             model=pa.array([call[1] for call in calls], pa.string()),

@@ -99,7 +99,14 @@ def test_the_contract_of_the_json():
     assert set(log) <= set(found["log"])
     assert found["log"]["unpriced"] == {"odd": 1}
     for name in ("baseline", "recipe"):
-        assert list(found[name]) == ["name", "cost_usd", "tokens", "latency_ms", "quality"]
+        assert list(found[name]) == [
+            "name",
+            "cost_usd",
+            "cost_usd_ci95",
+            "tokens",
+            "latency_ms",
+            "quality",
+        ]
         assert list(found[name]["tokens"]) == [
             "fresh_input",
             "cache_read",
@@ -108,13 +115,13 @@ def test_the_contract_of_the_json():
             "output",
             "reasoning",
         ]
-        assert list(found[name]["latency_ms"]) == ["mean", "p50", "p95", "n"]
+        assert list(found[name]["latency_ms"]) == ["mean", "ci95", "p50", "p95", "p99", "n"]
         assert list(found[name]["quality"]) == ["mean", "ci95", "n"]
         assert len(found[name]["quality"]["ci95"]) == 2
-    delta = ["cost_usd", "cost_pct", "quality", "quality_ci95", "latency_ms_mean"]
-    assert list(found["delta"]) == delta
+    delta = ["cost_usd", "cost_usd_ci95", "cost_pct", "quality", "quality_ci95"]
+    assert list(found["delta"]) == [*delta, "latency_ms_mean", "latency_ms_mean_ci95"]
     assert all({"model", "calls", "cost_usd"} <= set(item) for item in found["models"])
-    assert [list(item) for item in found["levers"]] == [["name", "saved_usd"]]
+    assert [list(item) for item in found["levers"]] == [["name", "saved_usd", "saved_usd_ci95"]]
     assert json.loads(json.dumps(found)) == json.loads(render_json(report_of(sample_rows())))
     assert all(isinstance(count, int) for count in found["recipe"]["tokens"].values())
 
@@ -130,11 +137,12 @@ def test_what_is_unknown_is_null_and_says_so():
     found = encode_report(report)
     for name in ("baseline", "recipe"):
         assert found[name]["cost_usd"] is None
-        assert found[name]["latency_ms"] == {"mean": None, "p50": None, "p95": None, "n": 0}
+        nothing = dict.fromkeys(("mean", "ci95", "p50", "p95", "p99"))
+        assert found[name]["latency_ms"] == nothing | {"n": 0}
         assert found[name]["quality"] == {"mean": None, "ci95": None, "n": 0}
         assert set(found[name]["tokens"].values()) == {None}
     assert set(found["delta"].values()) == {None}
-    assert found["levers"] == [{"name": "cascade", "saved_usd": None}]
+    assert found["levers"] == [{"name": "cascade", "saved_usd": None, "saved_usd_ci95": None}]
     lines = render_table(report).splitlines()
     for label in ("cost", "quality, mean", "latency, mean", "input tokens", "output tokens"):
         (line,) = [line for line in lines if line.startswith(label)]

@@ -1,0 +1,48 @@
+"""Reports to compare or to judge: kept as JSON, or summed up from a ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def load_body(path: str, seed: int) -> dict[str, Any]:
+    """A report as plain data, from its JSON or from a ledger.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from frugalctl.report.metrics import load_report
+
+    return _sum_up(path, seed) if _is_ledger(path) else load_report(path)
+
+
+def is_kept(path: str) -> bool:
+    """Whether a file holds a replay, as a report or as a ledger, and no log."""
+    from frugalctl.report.metrics import is_report
+
+    return path != "-" and (is_report(path) or _is_ledger(path))
+
+
+def _is_ledger(path: str) -> bool:
+    """Looks at the file itself first: reports need none of what reads parquet."""
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(4) != b"PAR1":
+                return False
+    except OSError:
+        return False
+    from frugalctl.replay.ledger import is_ledger
+
+    return is_ledger(path)
+
+
+def _sum_up(path: str, seed: int) -> dict[str, Any]:
+    from frugalctl.cli.startup import spare_pandas
+    from frugalctl.replay.ledger import open_ledger
+    from frugalctl.report.encode import encode_report
+    from frugalctl.report.summary import summarise
+
+    spare_pandas()
+    meta, batches = open_ledger(path)
+    return encode_report(summarise(batches, lambda: meta, seed=seed))

@@ -1,0 +1,1 @@
+"""Prompt templates: read from files, found again in a log, rendered anew."""

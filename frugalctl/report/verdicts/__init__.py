@@ -1,0 +1,1 @@
+"""What `check` found, one renderer a module."""
