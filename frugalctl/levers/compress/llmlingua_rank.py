@@ -322,7 +322,7 @@ def _explain(error: Exception, method: str) -> UsageError:
     return UsageError(
         f"the token filter of {method} fails with llmlingua {version('llmlingua')} and "
         f"transformers {version('transformers')}: {type(error).__name__}: {first}",
-        hint="take --method llmlingua2, rank documents and sentences only (coarse), or install "
+        hint="take --method llmlingua2, rank documents and sentences only (--coarse), or install "
         "transformers below 4.56",
     )
 
