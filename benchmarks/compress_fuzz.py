@@ -19,10 +19,12 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 
 from frugalctl.errors import UsageError
+from frugalctl.levers.compress.fences import find_emptied
 from frugalctl.levers.compress.manifest import restore
-from frugalctl.levers.compress.pieces import CompressedPart
+from frugalctl.levers.compress.pieces import CompressedPart, Segment, Span
 from frugalctl.levers.compress.pipeline import CompressedPrompt, compress_prompt
 from frugalctl.levers.compress.prompt import Prompt, build_prompt, read_prompt
 from frugalctl.levers.compress.protect import ALWAYS
@@ -160,17 +162,26 @@ def check_spans(made: CompressedPrompt, counts: Counter[str]) -> None:
     for part in made.parts:
         text, became = part.part.text, part.text
         assert "".join(text[piece.start : piece.end] for piece in part.pieces) == text, "cover"
+        # The markers of a fence go with all that stood between them.
+        gone = find_emptied(part.part, part.pieces)
         wanted = Counter(
-            text[span.start : span.end] for span in part.part.protected if span.reason in ALWAYS
+            text[span.start : span.end]
+            for span in part.part.protected
+            if span.reason in ALWAYS and not (span.reason == "fence" and is_within(span, gone))
         )
         for words, times in wanted.items():
             assert became.count(words) >= times, f"the protected {words!r}"
         counts["protected spans"] += wanted.total()
         counts["spans kept intact"] += check_intact(part)
         for item in part.part.segments:
-            if item.locked and not is_markup(item):
+            if item.locked and not is_markup(item) and not is_within(item, gone):
                 assert text[item.start : item.end] in became, "a locked segment"
                 counts["locked segments"] += 1
+
+
+def is_within(item: Segment | Span, ranges: Sequence[tuple[int, int]]) -> bool:
+    """Whether it is within one of these ranges."""
+    return any(start <= item.start and item.end <= end for start, end in ranges)
 
 
 def check_intact(part: CompressedPart) -> int:

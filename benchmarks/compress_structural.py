@@ -71,8 +71,11 @@ def make_records(rng: random.Random) -> list[dict[str, object]]:
     ]
 
 
-def make_page(rng: random.Random) -> str:
-    """A page of articles with icons and links, navigation, a table, styles and scripts."""
+def make_page(rng: random.Random, site: str = "") -> str:
+    """A page of articles with icons and links, navigation, a table, styles and scripts.
+
+    Links to another site keep their addresses, those within a site do not.
+    """
     links = "".join(
         f'<li class="nav-item nav-{at}"><a class="nav-link px-3" href="/s/{at}?ref=top" '
         f'data-track="nav-{at}">{rng.choice(WORDS)}</a></li>\n'
@@ -82,7 +85,7 @@ def make_page(rng: random.Random) -> str:
         f'<section id="s{at}" class="card mt-4 mb-4"><div class="card-body"><h2 class="card-title">'
         f'<svg class="icon" viewBox="0 0 16 16"><path d="M{at} 8a8 8 0 1 1 16 0A8 8 0 0 1 0 8z"/>'
         f'</svg>{make_sentence(rng)}</h2>\n<p class="text-muted" style="margin:0 0 1rem">'
-        f'{make_sentence(rng)} <a href="https://example.org/{rng.random()}" rel="noopener" '
+        f'{make_sentence(rng)} <a href="{site}/{rng.random()}" rel="noopener" '
         f'target="_blank">{rng.choice(WORDS)}</a> {make_sentence(rng)}</p></div></section>\n'
         for at in range(60)
     )
@@ -200,6 +203,13 @@ def main() -> int:
         measure("\\u escapes in JSON (Korean)", korean, "json", 0.50, json=True),
         measure("\\u escapes in prose (Korean)", prose, "prose", 0.50, escapes=True),
         measure("HTML to text", make_page(rng), "html", 0.78, html=True),
+        measure(
+            "HTML, addresses of links",
+            make_page(rng, "https://example.org"),
+            "html",
+            0.73,
+            html=True,
+        ),
         measure("Python comments", make_code(), "code", 0.15, "python", comments=True),
         measure(
             "and docstrings", make_code(), "code", 0.15, "python", comments=True, docstrings=True

@@ -20,10 +20,13 @@ def replacing(target: str) -> Generator[Path]:
     followed; a device or a pipe is written directly.
 
     Raises:
-        OutputError: the target is a directory, or its folder cannot be written.
+        OutputError: the target is a directory, or it or its folder cannot be written.
     """
-    if _is_special(Path(target)):
-        yield Path(target)
+    if is_special(Path(target)):
+        try:
+            yield Path(target)
+        except OSError as error:
+            raise _refuse(target, error) from error
         return
     path = _follow(target)
     temporary = _make_temporary(path)
@@ -32,7 +35,7 @@ def replacing(target: str) -> Generator[Path]:
         temporary.chmod(_mode(path))
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", where=target) from error
+        raise _refuse(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -43,16 +46,32 @@ def check_writable(target: str) -> None:
     Raises:
         OutputError: the target is a directory, or its folder cannot be written.
     """
-    if not _is_special(Path(target)):
+    if not is_special(Path(target)):
         _make_temporary(_follow(target)).unlink()
+
+
+def resolve_target(target: str) -> Path:
+    """The file that a target stands for: absolute, its links followed.
+
+    Raises:
+        OutputError: its links lead in a circle.
+    """
+    try:
+        return Path(target).resolve()
+    except (OSError, RuntimeError):
+        raise OutputError("cannot be written: its links lead in a circle", where=target) from None
 
 
 def _follow(target: str) -> Path:
     path = Path(target)
-    return path.resolve() if path.is_symlink() else path
+    return resolve_target(target) if path.is_symlink() else path
 
 
-def _is_special(path: Path) -> bool:
+def _refuse(target: str, error: OSError) -> OutputError:
+    return OutputError(f"cannot be written: {error.strerror}", where=target)
+
+
+def is_special(path: Path) -> bool:
     """Whether it is a device or a pipe, which nothing may take the place of."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
@@ -63,7 +82,7 @@ def _make_temporary(path: Path) -> Path:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", where=str(path)) from None
+        raise _refuse(str(path), error) from None
     os.close(handle)
     return Path(name)
 

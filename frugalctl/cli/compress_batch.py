@@ -15,12 +15,12 @@ from frugalctl.cli.compress_lines import (
     find_prices,
     measure_curve,
     name_input,
-    print_report,
     read_lines,
+    render_report,
     write_jsonl,
 )
 from frugalctl.cli.compress_options import DEFAULT_MODEL, TargetModelOption
-from frugalctl.cli.console import note, print_text
+from frugalctl.cli.console import note, print_all
 from frugalctl.cli.options import (
     AsOfOption,
     FormatOption,
@@ -136,16 +136,20 @@ def batch(
         unpriced=unpriced,
         curve=curve,
     )
+    written: list[tuple[str, str | None]] = []
     if output is not None:
-        print_text(write_jsonl(one.describe() for one in plan_batches(read, shared, size)), output)
+        batches = plan_batches(read, shared, size)
+        written.append((write_jsonl(one.describe() for one in batches), output))
     if output != "-" or report is not None:
-        print_report(
+        told = render_report(
             lambda: lay_out_batch(made),
             lambda: encode_batch(made),
             lambda: render_batch_csv(made),
             chosen,
             report,
         )
+        written.append((told, report))
+    print_all(written)
 
 
 def _read_prefix(path: str) -> str:
@@ -176,22 +180,22 @@ def _split(items: str, answers: str, size: int, todo: str | None, output: str | 
             hint="--todo FILE takes them, and the others are written",
         )
     done = [{"id": name, "response": text} for one in found for name, text in one.answers.items()]
+    written = [(write_jsonl(done), output)]
     if todo is not None:
-        print_text(write_jsonl(item.record for item in missing), todo)
-    print_text(write_jsonl(done), output)
+        written.append((write_jsonl(item.record for item in missing), todo))
+    print_all(written)
 
 
 def _read_batches(path: str, size: int) -> list[Batch]:
     """The batches of a file of them, or those that its items would have been put into."""
-    import json
-
     from frugalctl.levers.compress.concatenate import plan_batches, read_batches, read_items
+    from frugalctl.levers.compress.json_text import decode_json
 
     lines = list(read_lines(path))
     first = next((line for line in lines if line.strip()), b"")
     try:
-        head = json.loads(first)
-    except ValueError:
+        head = decode_json(first.decode("utf-8", "replace"))
+    except InputError:
         head = None
     if isinstance(head, dict) and "items" in head:
         return read_batches(lines, source=name_input(path))

@@ -17,12 +17,12 @@ from frugalctl.cli.compress_lines import (
     find_prices,
     measure_curve,
     name_input,
-    print_report,
     read_lines,
+    render_report,
     write_jsonl,
 )
 from frugalctl.cli.compress_options import DEFAULT_MODEL, TargetModelOption
-from frugalctl.cli.console import print_text
+from frugalctl.cli.console import print_all
 from frugalctl.cli.options import (
     AsOfOption,
     FormatOption,
@@ -34,6 +34,7 @@ from frugalctl.errors import UsageError
 if TYPE_CHECKING:
     from frugalctl.levers.compress.exemplar_choice import Space
     from frugalctl.levers.compress.exemplars import Exemplar, Query
+    from frugalctl.report.exemplars import Selection
     from frugalctl.report.exemplars_build import Pool, Wish
 
 _MOST_COSINES = 40_000_000
@@ -182,19 +183,20 @@ def exemplars(
         model,
         prices,
         unpriced,
-        tuple(_list_notes(read, asked)),
+        (*_list_notes(read, asked), *_explain_fewer(rows[0], wish, len(read))),
         curve,
     )
-    if output is not None:
-        print_text(data, output)
+    written: list[tuple[str, str | None]] = [] if output is None else [(data, output)]
     if output != "-" or report is not None:
-        print_report(
+        told = render_report(
             lambda: lay_out_exemplars(made),
             lambda: encode_exemplars(made),
             lambda: render_exemplars_csv(made),
             printed,
             report,
         )
+        written.append((told, report))
+    print_all(written)
 
 
 def _read_asked(
@@ -293,6 +295,19 @@ def _list_notes(pool: list[Exemplar], asked: _Asked) -> list[str]:
             "which makes a test of quality by them worthless."
         )
     return notes
+
+
+def _explain_fewer(row: Selection, wish: Wish, pool: int) -> list[str]:
+    """Why there are fewer than were asked for; nothing where there are as many."""
+    if wish.most is None or row.exemplars >= wish.most:
+        return []
+    notes = [f"Chosen are fewer than the {wish.most:,} asked for"]
+    if pool < wish.most:
+        notes.append(f"the pool has {pool:,}")
+    if row.exemplars < min(pool, wish.most):
+        limit = " or fits in --max-tokens" if wish.max_tokens is not None else ""
+        notes.append(f"no other one is nearer to a question{limit}")
+    return [f"{notes[0]}: {', and '.join(notes[1:])}."]
 
 
 def _write_set(chosen: list[Exemplar], template: str, output: str | None) -> str:

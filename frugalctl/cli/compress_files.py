@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,7 +31,7 @@ from frugalctl.cli.compress_options import (
     TiersOption,
     make_settings,
 )
-from frugalctl.cli.console import print_text, showing_progress
+from frugalctl.cli.console import showing_progress
 from frugalctl.errors import FrugalError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from frugalctl.cli.compress_show import Made
     from frugalctl.levers.compress.pipeline import CompressedPrompt
     from frugalctl.levers.compress.settings import CompressSettings
+
+
+_REPORT_EXTENSIONS = (".txt", ".json", ".md", ".markdown", ".csv")
 
 
 def compress_files(
@@ -157,6 +161,7 @@ def compress_files(
     """
     if question is not None and not question.strip():
         raise UsageError("--question is empty")
+    _check_names(diff_html, report)
     if cached_share is not None and not 0 <= cached_share <= 1:
         raise UsageError(f"--cached-share {cached_share:g} is not a share from 0 to 1")
     settings = make_settings(
@@ -179,7 +184,7 @@ def compress_files(
         seed=seed,
     )
     from frugalctl.cli.compress_read import read_inputs
-    from frugalctl.cli.compress_write import plan_targets
+    from frugalctl.cli.compress_write import plan_targets, write_results
 
     as_of_us = read_day(as_of)
     inputs = read_inputs(
@@ -197,11 +202,24 @@ def compress_files(
 
     times = calls or (1000 if sum(map(len, made)) == 1 else 1)
     shown = show.Shown(inputs, made, settings, times, cached_share, as_of_us, seconds)
-    show.write_files(shown, targets, chosen_format, diff_html, report)
+    written = show.render_files(shown, targets, chosen_format, diff_html, report)
     told = show.render_shown(shown, diff=diff, explain=explain, chosen=chosen_format)
     if told or output in (None, "-"):
-        print_text(told or show.join_prompts(shown, chosen_format), None)
+        written.append((told or show.join_prompts(shown, chosen_format), None))
+    write_results(written)
     show.tell_result(shown, has_report=chosen_format in show.REPORTS)
+
+
+def _check_names(diff_html: str | None, report: str | None) -> None:
+    for option, name in (("--diff-html", diff_html), ("--report", report)):
+        if name == "":
+            raise UsageError(f"{option} names no file")
+    extension = PurePath(report or "").suffix
+    if extension and extension.lower() not in _REPORT_EXTENSIONS:
+        raise UsageError(
+            f"--report: {extension} is no format of a report",
+            hint=f"known: {', '.join(_REPORT_EXTENSIONS)}",
+        )
 
 
 def _compress_all(inputs: Sequence[Input], settings: CompressSettings) -> list[list[Made]]:
@@ -224,7 +242,7 @@ def _compress(item: Item, settings: CompressSettings, *, strict: bool) -> Compre
     try:
         return compress_prompt(item.prompt, settings, item.question, strict=strict)
     except FrugalError as error:
-        error.where = error.where or item.where
+        error.where = ": ".join(part for part in (item.where, error.where) if part)
         raise
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from frugalctl.cli.console import print_text
+from frugalctl.cli.compress_write import dump_line, refuse_twice
 from frugalctl.cli.options import Format, prepare_output
 from frugalctl.errors import PriceError, UsageError
 
@@ -66,10 +65,13 @@ def check_targets(targets: Sequence[str | None], inputs: Sequence[str | None]) -
         OutputError: one of them cannot be written.
     """
     given = [one for one in targets if one is not None]
+    if "" in (*given, *inputs):
+        raise UsageError("the name of a file is empty")
     for one in given:
         prepare_output(None, False, one, [name for name in inputs if name is not None])
-    if len(set(given)) < len(given):
-        raise UsageError(f"{given[0]} is to be written twice")
+    if given.count("-") > 1:
+        raise UsageError("stdout (-) is given twice")
+    refuse_twice(one for one in given if one != "-")
     if [name for name in inputs if name is not None].count("-") > 1:
         raise UsageError("stdin (-) is given twice")
 
@@ -116,14 +118,14 @@ def measure_curve(
     )
 
 
-def print_report(
+def render_report(
     tables: Callable[[], list[Table]],
     body: Callable[[], dict[str, Any]],
     csv: Callable[[], str],
     chosen: Format,
     output: str | None,
-) -> None:
-    """Print a report in the format asked for."""
+) -> str:
+    """A report in the format asked for."""
     from frugalctl.cli.console import render_tables
     from frugalctl.report.prefix_layout import render_data
     from frugalctl.report.tables import render_markdown
@@ -135,12 +137,12 @@ def print_report(
         Format.jsonl: lambda: render_data(body(), indent=None),
         Format.csv: csv,
     }
-    print_text(renderers[chosen](), output)
+    return renderers[chosen]()
 
 
 def write_jsonl(records: Iterable[Mapping[str, Any]]) -> str:
     """One line a record."""
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    return "".join(dump_line(record) for record in records)
 
 
 def _parse_as_of(as_of: str | None) -> int | None:

@@ -145,7 +145,7 @@ def make_settings(
         UsageError: an unknown tier or step, or options that contradict each other.
         InputError: there is no such model for LLMLingua.
     """
-    from frugalctl.levers.compress.settings import CompressSettings
+    from frugalctl.levers.compress.settings import CompressSettings, check_purpose
 
     if lossless and tiers is not None:
         raise UsageError("--lossless and --tiers both say which tiers run: give one")
@@ -164,6 +164,7 @@ def make_settings(
         **switches,
         **others,
     )
+    check_purpose(settings)
     _check_budget(settings)
     return settings
 
@@ -171,15 +172,9 @@ def make_settings(
 def _check_budget(settings: CompressSettings) -> None:
     asked = settings.rate is not None or settings.target_tokens is not None
     if settings.method != "extractive":
-        if "lossy" not in settings.tiers:
-            raise UsageError(f"--method {settings.method} has nothing to do without the lossy tier")
         from frugalctl.levers.compress.llmlingua_load import find_model
 
         find_model(settings.llm or "")
-    elif settings.llm is not None:
-        raise UsageError("--llm is for LLMLingua's methods", hint="add --method llmlingua2")
-    if settings.coarse and settings.method not in ("llmlingua", "longllmlingua"):
-        raise UsageError("--coarse is for --method llmlingua and longllmlingua")
     if settings.auto and "lossy" not in settings.tiers and not asked:
         raise UsageError("--auto has nothing to do without the lossy tier")
 

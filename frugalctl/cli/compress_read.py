@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,23 +10,35 @@ from pathlib import Path, PurePath
 from typing import Any, cast
 
 from frugalctl.errors import BadLine, InputError, UsageError
+from frugalctl.levers.compress.json_text import decode_json
 from frugalctl.levers.compress.prompt import Prompt, decode_text, read_batch, read_prompt
 
 STDIN = "-"
 _LINES = (".jsonl", ".ndjson")
 _PACKED = (".gz", ".zst")
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_TEXT_KEYS = ("system", "instructions", "messages", "input")
+TEXT_KEYS = (
+    *("system", "instructions", "messages", "input"),
+    *("systemInstruction", "system_instruction", "contents"),
+)
+_PROMPT_KEYS = ("prompt", "messages", "input", "contents")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A prompt, its name in results, and where it stands."""
+    """A prompt, its name in results, and where it stands; of a batch, its line as well."""
 
     name: str
     prompt: Prompt
     where: str
     question: str | None = None
+    line: dict[str, Any] | None = None
+
+    @property
+    def id(self) -> str | int:
+        """The id that its line has, of the same type, or else its name."""
+        own = None if self.line is None else self.line.get("id")
+        return self.name if own is None else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,8 @@ def read_inputs(
 
     Args:
         paths: files, or "-" for stdin, which may stand there once.
-        as_lines: stdin may be a batch; files are by their name.
+        as_lines: stdin with one line may be a batch. Files are by their name; else several lines
+            are, of which each has a prompt.
         patterns: regular expressions of what is protected.
         question: for prompts without one of their own.
 
@@ -84,6 +96,8 @@ def read_bytes(path: str) -> bytes:
     Raises:
         InputError: there is none, or it cannot be read.
     """
+    if not path:
+        raise InputError("the name of a file is empty")
     name = name_source(path)
     try:
         data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
@@ -126,7 +140,8 @@ def _read_input(path: str, as_lines: bool, patterns: Sequence[str], question: st
     if not data.strip():
         raise InputError("is empty: there is nothing to compress", where=name)
     digest = hashlib.sha256(data).digest()
-    if is_lines(path) or (path == STDIN and as_lines and _starts_with_object(data)):
+    by_option = path == STDIN and as_lines and _starts_with_object(data)
+    if is_lines(path) or by_option or _has_prompt_lines(data):
         items = tuple(_read_lines(data, name, patterns, question))
         return Input(path, name, True, items, digest)
     text = decode_text(data, name)
@@ -138,9 +153,27 @@ def _starts_with_object(data: bytes) -> bool:
     """Whether the first line is a JSON object of its own."""
     first = next((line for line in data.split(b"\n") if line.strip()), b"")
     try:
-        return isinstance(json.loads(first), dict)
-    except ValueError:
+        return isinstance(decode_json(first.decode("utf-8", "replace")), dict)
+    except InputError:
         return False
+
+
+def _has_prompt_lines(data: bytes) -> bool:
+    """Whether the first two lines and the last are objects with a prompt or messages each."""
+    if not data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return False
+    body = data.strip()
+    first, _, rest = body.partition(b"\n")
+    second = rest.lstrip().partition(b"\n")[0]
+    return bool(rest) and all(map(_holds_prompt, (first, second, body.rpartition(b"\n")[2])))
+
+
+def _holds_prompt(line: bytes) -> bool:
+    try:
+        value = decode_json(line.decode("utf-8", "replace"))
+    except InputError:
+        return False
+    return isinstance(value, dict) and any(key in value for key in _PROMPT_KEYS)
 
 
 def _read_lines(
@@ -153,16 +186,27 @@ def _read_lines(
         for number, line in enumerate(data.split(b"\n"), 1):  # noqa: B007 - read by the loop below
             yield line
 
-    for prompt in read_batch(count_lines(), source=name, patterns=patterns):
+    lines = read_batch(count_lines(), source=name, patterns=patterns)
+    prompts = [(number, prompt) for prompt in lines]
+    taken = {prompt.id for _, prompt in prompts}
+    for number, prompt in prompts:
         _check_line(prompt.value, name, number)
         own = prompt.value.get("question")
-        known = prompt.id if prompt.id is not None else f"line {number}"
+        known = f"line {number}" if prompt.id is None else prompt.id
+        while prompt.id is None and known in taken:
+            known += "'"
+        taken.add(known)
         asked = own if isinstance(own, str) and own.strip() else question
-        yield Item(known, _take_texts(prompt), f"{name}:{number}", asked)
+        yield Item(known, _take_texts(prompt), f"{name}:{number}", asked, prompt.value)
 
 
 def _check_line(fields: dict[str, Any], name: str, number: int) -> None:
-    """A prompt is a text, and messages are a list of objects."""
+    """A prompt is a text, messages are a list of objects, an id and a question what they say."""
+    identity = fields.get("id")
+    if isinstance(identity, bool) or not isinstance(identity, str | int | None):
+        raise BadLine("the id is neither a text nor a whole number", source=name, line=number)
+    if not isinstance(fields.get("question"), str | None):
+        raise BadLine("question is not a text", source=name, line=number)
     if not isinstance(fields.get("prompt", ""), str):
         raise BadLine("prompt is not a text", source=name, line=number)
     for key in ("messages", "input"):
@@ -177,7 +221,7 @@ def _take_texts(prompt: Prompt) -> Prompt:
     fields = cast("dict[str, Any]", prompt.value)
     if "prompt" in fields and len(prompt.parts) == 1 and prompt.paths[0] == ("prompt",):
         return replace(prompt, shape="text", value=None, paths=())
-    held = {key: fields[key] for key in _TEXT_KEYS if key in fields}
+    held = {key: fields[key] for key in TEXT_KEYS if key in fields}
     if "prompt" in fields:
         held = {"prompt": fields["prompt"], **held}
     if len(held) > 1:

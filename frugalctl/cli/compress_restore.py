@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, cast
 
 import typer
@@ -44,6 +43,8 @@ def restore_prompt(
         raise UsageError("stdin (-) is given twice")
     text = decode_text(read_bytes(file), name_source(file))
     manifests = _read_manifests(manifest)
+    if not text.strip() and isinstance(manifests, list):
+        raise InputError("is empty: there is nothing to restore", where=name_source(file))
     if isinstance(manifests, list):
         print_text(_restore_lines(text, name_source(file), manifests, manifest), output)
         return
@@ -63,14 +64,19 @@ def _restore(text: str, manifest: Any, source: str, manifest_name: str) -> str:
 def _read_manifests(path: str) -> dict[str, Any] | list[dict[str, Any]]:
     """One manifest, or those of a batch: a line each, with an id."""
     from frugalctl.cli.compress_read import name_source, read_bytes
+    from frugalctl.levers.compress.json_text import decode_exact
     from frugalctl.levers.compress.prompt import decode_text
 
     name = name_source(path)
     text = decode_text(read_bytes(path), name)
+    if not text.strip():
+        raise InputError("is empty: it is no manifest", where=name)
     try:
-        return _check_object(json.loads(text), name)
-    except ValueError:
-        pass
+        value = decode_exact(text)
+    except InputError:
+        value = None
+    if value is not None:
+        return _check_object(value, name)
     found: list[dict[str, Any]] = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -86,10 +92,12 @@ def _check_object(value: Any, name: str) -> dict[str, Any] | list[dict[str, Any]
 
 
 def _read_line(line: str, name: str, number: int) -> dict[str, Any]:
+    from frugalctl.levers.compress.json_text import decode_exact
+
     try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise BadLine(f"is not JSON: {error}", source=name, line=number) from None
+        value = decode_exact(line)
+    except InputError as error:
+        raise BadLine(error.message, source=name, line=number, hint=error.hint) from None
     if not isinstance(value, dict) or "id" not in value:
         raise BadLine("is no object with an id", source=name, line=number)
     return cast("dict[str, Any]", value)
@@ -101,12 +109,19 @@ def _restore_lines(
     from frugalctl.cli.compress_write import dump_line
 
     known = {str(one["id"]): one for one in manifests}
+    if len(known) < len(manifests):
+        raise InputError("has an id twice", where=manifest_name)
+    seen: dict[str, int] = {}
     lines: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         value = _read_line(line, source, number)
-        own = known.get(str(value["id"]))
+        name = str(value["id"])
+        if name in seen:
+            raise BadLine(f"the id {name!r} was on line {seen[name]}", source=source, line=number)
+        seen[name] = number
+        own = known.get(name)
         where = f"{source}:{number}"
         if own is None:
             raise InputError(
@@ -115,7 +130,9 @@ def _restore_lines(
                 hint="it belongs to another prompt",
             )
         original = _restore(_write_compressed(value), own, where, manifest_name)
-        lines.append(dump_line({"id": value["id"], **_name_original(original, own)}))
+        line: Any = own.get("line")
+        line = cast("dict[str, Any]", line) if isinstance(line, dict) else {"id": value["id"]}
+        lines.append(dump_line({**line, **_name_original(original, own, line)}))
     return "".join(lines)
 
 
@@ -128,8 +145,14 @@ def _write_compressed(line: dict[str, Any]) -> str:
     return value if isinstance(value, str) else write_output(Prompt((), "chat", value), ())
 
 
-def _name_original(original: str, manifest: dict[str, Any]) -> dict[str, Any]:
+def _name_original(original: str, manifest: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+    from frugalctl.cli.compress_read import TEXT_KEYS
+
     if manifest.get("shape") == "text":
         return {"prompt": original}
-    value: Any = json.loads(original)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"messages": value}
+    from frugalctl.levers.compress.json_text import decode_exact
+
+    value: Any = decode_exact(original)
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    return {next((key for key in TEXT_KEYS if key in line), "messages"): value}

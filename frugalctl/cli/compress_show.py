@@ -6,18 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from frugalctl.cli.compress_options import CompressFormat
-from frugalctl.cli.compress_read import Input, Item
+from frugalctl.cli.compress_read import TEXT_KEYS, Input, Item
 from frugalctl.cli.compress_write import (
     Targets,
     dump_json,
     dump_line,
     encode_result,
-    write_results,
 )
-from frugalctl.cli.console import note, print_text, render_tables, wants_colour
+from frugalctl.cli.console import note, render_tables, wants_colour
 from frugalctl.errors import PriceError
 from frugalctl.levers.compress.pipeline import CompressedPrompt
 from frugalctl.levers.compress.settings import CompressSettings, dump_compress_table
@@ -78,14 +77,14 @@ class Shown:
         return [one for own in self.made for one in own]
 
 
-def write_files(
+def render_files(
     shown: Shown,
     targets: Targets,
     chosen: CompressFormat,
     diff_html: str | None,
     report: str | None,
-) -> None:
-    """Write the files that were asked for, once all there is to write is known."""
+) -> list[tuple[str, str | None]]:
+    """The text of each file that was asked for."""
     page, told = "", ""
     if diff_html is not None:
         from frugalctl.report.compress_diff import render_html_diff
@@ -95,14 +94,16 @@ def write_files(
         told = _render_report(shown, _REPORT_OF.get(PurePath(report).suffix.lower()), report)
     texts = _write_texts(shown, chosen) if any(targets.prompts) else [""] * len(shown.inputs)
     manifests = [
-        _write_manifest(one, made) if file is not None else None
+        _write_manifest(one, made) if file is not None else ""
         for file, one, made in zip(targets.manifests, shown.inputs, shown.made, strict=True)
     ]
-    write_results(targets, texts, manifests)
-    if diff_html is not None:
-        print_text(page, diff_html)
-    if report is not None:
-        print_text(told, report)
+    files = [
+        *zip(texts, targets.prompts, strict=True),
+        *zip(manifests, targets.manifests, strict=True),
+        (page, diff_html),
+        (told, report),
+    ]
+    return [(text, file) for text, file in files if file is not None]
 
 
 def join_prompts(shown: Shown, chosen: CompressFormat) -> str:
@@ -161,7 +162,7 @@ def _write_texts(shown: Shown, chosen: CompressFormat) -> list[str]:
     texts: list[str] = []
     for one, made in zip(shown.inputs, shown.made, strict=True):
         if one.is_batch or chosen is CompressFormat.jsonl:
-            lines = (dump_line(encode_result(each.item.name, each.short)) for each in made)
+            lines = (dump_line(encode_result(each.item.id, each.short)) for each in made)
             texts.append("".join(lines))
         else:
             texts.append(made[0].short.text)
@@ -171,7 +172,19 @@ def _write_texts(shown: Shown, chosen: CompressFormat) -> list[str]:
 def _write_manifest(one: Input, made: Sequence[Made]) -> str:
     if not one.is_batch:
         return dump_json(made[0].short.describe(), indent=1) + "\n"
-    return "".join(dump_line({"id": each.item.name, **each.short.describe()}) for each in made)
+    return "".join(
+        dump_line({"id": each.item.id, **_keep_line(each), **each.short.describe()})
+        for each in made
+    )
+
+
+def _keep_line(made: Made) -> dict[str, Any]:
+    """What the line of a batch says besides the prompt, whose place is kept, for `restore`."""
+    line = made.item.line
+    if line is None:
+        return {}
+    texts = ("prompt", *TEXT_KEYS)
+    return {"line": {key: None if key in texts else one for key, one in line.items()}}
 
 
 def _render_diff(shown: Shown) -> str:
@@ -219,6 +232,7 @@ def _make_report(shown: Shown) -> CompressReport:
             one.short.budget_tokens,
             *count_pieces(one.short),
             one.short.warnings,
+            _count_tools(one.short),
         )
         for one in shown.all
     ]
@@ -232,6 +246,20 @@ def _make_report(shown: Shown) -> CompressReport:
         by_question=by_question and any(is_chosen_by_question(one.short) for one in shown.all),
         input_sha256=digest,
         seconds=shown.seconds,
+        cached_share=shown.cached_share,
+    )
+
+
+def _count_tools(short: CompressedPrompt) -> int:
+    """Tokens of the tool definitions of a chat, as compact JSON."""
+    from frugalctl.tokens import count_json
+
+    value = short.prompt.value
+    if not isinstance(value, dict):
+        return 0
+    fields = cast("dict[str, Any]", value)
+    return sum(
+        count_json(fields[key], short.model) for key in ("tools", "functions") if fields.get(key)
     )
 
 

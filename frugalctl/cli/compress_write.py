@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frugalctl.cli.console import print_text
+from frugalctl.cli.console import print_all
 from frugalctl.errors import OutputError, UsageError
-from frugalctl.files import check_writable
+from frugalctl.files import check_writable, is_special, resolve_target
 
 if TYPE_CHECKING:
     from frugalctl.cli.compress_read import Input
@@ -47,16 +47,30 @@ def plan_targets(
         tuple(others),
     )
     named = [*targets.prompts, *targets.manifests, *targets.others]
-    files = [Path(file) for file in named if file is not None]
+    files = [file for file in named if file is not None]
     sources = [Path(one.path) for one in inputs if Path(one.path).exists()]
-    for at, file in enumerate(files):
-        if file.exists() and any(file.samefile(source) for source in sources):
+    refuse_twice(files)
+    for file in files:
+        if Path(file).exists() and any(Path(file).samefile(source) for source in sources):
             raise UsageError(f"{file} is both a prompt and an output")
-        if file.resolve() in (other.resolve() for other in files[:at]):
-            raise UsageError(f"{file} would be written twice")
-        if file.parent.is_dir() or str(file) in (output, manifest, *others):
-            check_writable(str(file))
+        if Path(file).parent.is_dir() or file in (output, manifest, *others):
+            check_writable(file)
     return targets
+
+
+def refuse_twice(files: Iterable[str]) -> None:
+    """Fail where two outputs are one file, whatever they are called.
+
+    Raises:
+        UsageError: they are.
+        OutputError: links lead in a circle.
+    """
+    seen: set[Path] = set()
+    for file in files:
+        path = resolve_target(file)
+        if path in seen and not is_special(path):
+            raise UsageError(f"{file} would be written twice")
+        seen.add(path)
 
 
 def _spread(
@@ -65,6 +79,8 @@ def _spread(
     """The file of each input: the target itself for one, files in a folder for several."""
     if target is None:
         return (None,) * len(inputs)
+    if not target:
+        raise UsageError(f"{option} names no file")
     folder = Path(target)
     if len(inputs) == 1 and not folder.is_dir() and not target.endswith("/"):
         return (target,)
@@ -78,15 +94,22 @@ def _spread(
     return tuple(str(folder / f"{one.file_name}{ending}") for one in inputs)
 
 
-def write_results(targets: Targets, texts: Sequence[str], manifests: Sequence[str | None]) -> None:
-    """Write the results and the manifests that have a file."""
-    for file, text in (
-        *zip(targets.prompts, texts, strict=True),
-        *zip(targets.manifests, manifests, strict=True),
-    ):
-        if file is not None and text is not None:
-            Path(file).parent.mkdir(exist_ok=True)
-            print_text(text, file)
+def write_results(texts: Sequence[tuple[str, str | None]]) -> None:
+    """Write all of these, or none: a text and its file, which is None for stdout.
+
+    A folder is made where it is missing, and taken away again where that fails.
+    """
+    folders = {Path(file).parent for _, file in texts if file is not None}
+    made = [folder for folder in folders if not folder.exists()]
+    for folder in made:
+        folder.mkdir()
+    try:
+        print_all(texts)
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def dump_line(value: Any) -> str:
@@ -96,15 +119,12 @@ def dump_line(value: Any) -> str:
 
 def dump_json(value: Any, indent: int | None = None) -> str:
     """A value as JSON in UTF-8, or with escapes where it has what UTF-8 has not."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent)
-    return text
+    from frugalctl.levers.compress.json_text import encode_json
+
+    return encode_json(value, indent=indent)
 
 
-def encode_result(name: str, short: CompressedPrompt) -> dict[str, Any]:
+def encode_result(name: str | int, short: CompressedPrompt) -> dict[str, Any]:
     """The line of a batch that a prompt has become."""
     return {
         "id": name,

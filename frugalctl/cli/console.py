@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -62,13 +62,14 @@ def print_text(text: str, output: str | None) -> None:
     Raises:
         OutputError: the file, or stdout, cannot be written.
     """
-    data = text.encode("utf-8", "replace")
     if output not in (None, "-"):
         with replacing(output) as temporary:
-            temporary.write_bytes(data)
+            temporary.write_bytes(_encode(text))
         return
+    if getattr(sys.stdout, "name", "") == os.devnull:  # as the start of the program replaces it
+        raise OutputError("cannot be written: it is closed", where="<stdout>")
     try:
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(_encode(text))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         _drop_stdout()
@@ -76,6 +77,35 @@ def print_text(text: str, output: str | None) -> None:
     except OSError as error:
         _drop_stdout()
         raise OutputError(f"cannot be written: {error.strerror}", where="<stdout>") from None
+
+
+def print_all(texts: Iterable[tuple[str, str | None]]) -> None:
+    """Print or write each text to its output as `print_text` does: all of them, or none.
+
+    What goes to stdout or a device comes first, for it cannot be taken back. Where the reader of
+    stdout went away the files are written none the less.
+
+    Raises:
+        OutputError: one of the outputs cannot be written.
+    """
+    known = list(texts)
+    ended: SystemExit | None = None
+    with ExitStack() as files:
+        for text, output in known:
+            if output not in (None, "-"):
+                files.enter_context(replacing(output)).write_bytes(_encode(text))
+        try:
+            for text, output in known:
+                if output in (None, "-"):
+                    print_text(text, None)
+        except SystemExit as end:
+            ended = end
+    if ended is not None:
+        raise ended
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def _drop_stdout() -> None:

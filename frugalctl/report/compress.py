@@ -37,6 +37,7 @@ class PromptRow:
         pieces_dropped: how many pieces of it are gone.
         pieces_changed: how many stand there in another form.
         warnings: what the user should know.
+        tool_tokens: of its tool definitions, which are sent with it and not counted in `size`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PromptRow:
     pieces_dropped: int
     pieces_changed: int
     warnings: tuple[str, ...] = ()
+    tool_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class CompressReport:
         plans: ways to send the prompts; empty without a price.
         turns: which of them is the cheapest from how many calls on.
         by_question: whether what was kept was chosen by a question.
+        cached_share: the share of a prompt that all calls begin with, as the user said it.
         input_sha256: of the prompts as they came, one after the other.
         seconds: that compressing took; not in the JSON, which is the same in every run.
     """
@@ -76,6 +79,7 @@ class CompressReport:
     by_question: bool
     input_sha256: str
     seconds: float
+    cached_share: float | None = None
 
     @property
     def tokens_before(self) -> int:
@@ -112,6 +116,7 @@ def build_compress_report(
     by_question: bool,
     input_sha256: str,
     seconds: float,
+    cached_share: float | None = None,
 ) -> CompressReport:
     """The report of a compression; see `CompressReport` for the arguments."""
     plans: list[Plan] = []
@@ -129,6 +134,7 @@ def build_compress_report(
         by_question,
         input_sha256,
         seconds,
+        cached_share,
     )
 
 
@@ -168,6 +174,7 @@ def _encode_caching(report: CompressReport) -> dict[str, Any] | None:
         return None
     return {
         "by_question": report.by_question,
+        "cached_share": report.cached_share,
         "min_prefix_tokens": prices.min_cache_tokens,
         "lifetime_s": prices.lifetime_s,
         "prefix_tokens": {
@@ -194,6 +201,7 @@ def _encode_row(row: PromptRow) -> dict[str, Any]:
         "tokens": {"before": size.before, "after": size.after},
         "rate": _rounded(size.after / size.before if size.before else None),
         "budget_tokens": row.budget_tokens,
+        "tool_tokens": row.tool_tokens,
         "pieces_dropped": row.pieces_dropped,
         "pieces_changed": row.pieces_changed,
         "warnings": list(row.warnings),

@@ -73,6 +73,9 @@ def _overview(report: CompressReport) -> Table:
         rows.append((label, format_usd(before), format_usd(after), _change(before, after)))
     rows.append(("time to compress", "", f"{report.seconds * 1000:,.0f} ms", ""))
     notes = [*_list_warnings(report), _QUALITY]
+    tools = sum(row.tool_tokens for row in report.prompts)
+    if tools:
+        notes.append(f"Not counted: tool definitions, about {tools:,} tokens more in both columns.")
     if report.prices is None:
         notes.append(f"No price: {report.unpriced}.")
     else:
@@ -122,8 +125,11 @@ def _explain_caching(report: CompressReport) -> Iterator[str]:
         yield f'Cheapest at any number of calls: "{first.plan}".'
     prices, prefix = report.prices, [row.size for row in report.prompts]
     before, after = (sum(getattr(one, f"prefix_{side}") for one in prefix) for side in _SIDES)
+    where = "up to the question"
+    if report.cached_share is not None:
+        where = f"{report.cached_share:.0%} of each prompt as you said"
     yield (
-        f"Shared prefix, up to the question: {before:,} tokens as it is, {after:,} compressed"
+        f"Shared prefix, {where}: {before:,} tokens as it is, {after:,} compressed"
         f"{' (the rest is chosen by the question)' if report.by_question else ''}."
     )
     least = prices.min_cache_tokens if prices else None

@@ -122,9 +122,36 @@ def test_restore_a_batch(tmp_path):
     code, out, _ = compress("restore", short, "--manifest", manifest)
     assert code == 0
     for line, original in zip(out.splitlines(), LINES.read_bytes().splitlines(), strict=True):
-        expected = json.loads(original)
-        expected.pop("question", None)
-        assert json.loads(line) == expected
+        assert json.loads(line) == json.loads(original)
+
+
+def test_ids_keep_their_type_and_lines_their_fields(tmp_path):
+    lines = [
+        {"id": 2, "prompt": "The sky is blue. The sea is green.", "question": "What is blue?"},
+        {"task": "x", "messages": [{"role": "user", "content": "Hello there."}], "id": "a"},
+        {"prompt": "One. Two.", "n": 1.5},
+    ]
+    file, short, manifest = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "m.jsonl"))
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    compress(file, "--rate", 0.9, "-o", short, "--manifest", manifest)
+    ids = [json.loads(line)["id"] for line in short.read_text().splitlines()]
+    assert ids == [2, "a", "line 3"]
+    _, out, _ = compress("restore", short, "--manifest", manifest)
+    assert [json.loads(line) for line in out.splitlines()] == lines
+
+
+def test_tools_and_the_share_that_is_said(tmp_path):
+    chat = {
+        "messages": [{"role": "user", "content": "Where is my order 4711? " * 3}],
+        "tools": [{"type": "function", "function": {"name": "get_order"}}],
+    }
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps(chat))
+    _, out, _ = compress(file, "--format", "table", "--cached-share", 0.2)
+    assert "Not counted: tool definitions, about " in out.decode()
+    assert "Shared prefix, 20% of each prompt as you said" in out.decode()
+    report = json.loads(compress(file, "--format", "json")[1])
+    assert report["prompts"][0]["tool_tokens"] > 5
 
 
 def test_diff_and_explain_take_the_place_of_the_prompt(tmp_path):

@@ -153,7 +153,7 @@ def test_a_full_disk_and_closed_streams(log):
             )
             assert found.returncode == 2
             assert b"No space left" in found.stderr and b"Traceback" not in found.stderr
-    for closed, code in (("<&-", 2), (">&-", 0), ("2>&-", 0)):
+    for closed, code in (("<&-", 2), (">&-", 2), ("2>&-", 0)):
         line = f'exec "$@" {closed}'
         path = "-" if closed == "<&-" else str(log)
         command = ["bash", "-c", line, "bash", *COMMAND, "replay", path]

@@ -140,7 +140,8 @@ def _choose_gaps(atoms: Sequence[Atom], gaps: Sequence[int], before: str) -> lis
     widest = max(gaps, key=lambda gap: atoms[gap].text.count("\n"))
     text = atoms[widest].text
     tail = before[len(before.rstrip()) :]
-    if tail and tail.count("\n") >= text.count("\n"):
+    is_marker = before.lstrip(" \t>").startswith(("```", "~~~"))
+    if tail and (is_marker or tail.count("\n") >= text.count("\n")):
         return []
     return [widest]
 

@@ -13,9 +13,9 @@ PYTHON = frozenset({"python", "py", "python3", "pyi"})
 
 def find_python_comments(code: str) -> list[tuple[int, int]]:
     """The bounds of the comments, by Python's own tokenizer; none where it is not valid Python."""
-    if _parse(code) is None:
+    if parse_python(code) is None:
         return []
-    starts = _line_starts(code)
+    starts = find_line_starts(code)
     lines = io.StringIO(code, newline="").readline
     try:
         tokens = [t for t in tokenize.generate_tokens(lines) if t.type == tokenize.COMMENT]
@@ -29,10 +29,10 @@ def find_python_comments(code: str) -> list[tuple[int, int]]:
 
 def find_docstrings(code: str) -> list[tuple[int, int]]:
     """The bounds of the docstrings that are not alone in their body and share no line."""
-    tree = _parse(code)
+    tree = parse_python(code)
     if tree is None:
         return []
-    starts = _line_starts(code)
+    starts = find_line_starts(code)
     lines = code.split("\n")
     found: list[tuple[int, int]] = []
     for node in ast.walk(tree):
@@ -52,7 +52,8 @@ def find_docstrings(code: str) -> list[tuple[int, int]]:
     return found
 
 
-def _parse(code: str) -> ast.Module | None:
+def parse_python(code: str) -> ast.Module | None:
+    """The tree; None where it is not valid Python, or has line ends of an unusual kind."""
     # Line ends that Python and we would count in different ways.
     if "\f" in code or "\r" in code.replace("\r\n", "\n"):
         return None
@@ -64,5 +65,6 @@ def _parse(code: str) -> ast.Module | None:
             return None
 
 
-def _line_starts(code: str) -> list[int]:
+def find_line_starts(code: str) -> list[int]:
+    """Offsets of the first characters of its lines, and of the end."""
     return list(accumulate((len(line) + 1 for line in code.split("\n")), initial=0))

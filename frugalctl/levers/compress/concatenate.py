@@ -154,7 +154,7 @@ def read_batches(lines: Iterable[bytes], *, source: str) -> list[Batch]:
     batches: list[Batch] = []
     seen: set[str] = set()
     held_before: set[str] = set()
-    for number, record in read_records(lines, source=source):
+    for number, record in read_records(lines, source=source, exact=True):
         name, prompt, held = record.get("id"), record.get("prompt"), record.get("items")
         records = cast("list[Any]", held) if isinstance(held, list) else []
         if not (isinstance(name, str) and isinstance(prompt, str) and records) or name in seen:

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-import msgspec
-
-from frugalctl.errors import BadLine, FrugalError, InputError, UsageError
+from frugalctl.errors import BadLine, InputError, UsageError
+from frugalctl.levers.compress.json_text import decode_exact
 from frugalctl.levers.compress.pipeline import CompressedPrompt, compress_prompt
-from frugalctl.levers.compress.prompt import Prompt, build_prompt
+from frugalctl.levers.compress.prompt import Prompt, build_prompt, decode_text
 from frugalctl.levers.compress.settings import CompressSettings
 
 
@@ -98,15 +97,18 @@ def read_cases(
     Raises:
         BadLine: a line is no such object.
     """
+    seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            yield _read_case(msgspec.json.decode(line), number, patterns)
-        except msgspec.DecodeError as error:
-            raise BadLine(f"is not JSON: {error}", source=source, line=number) from None
-        except FrugalError as error:
+            case = _read_case(decode_exact(decode_text(line, source)), number, patterns)
+            if case.id in seen:
+                raise InputError(f"the id {case.id!r} was on line {seen[case.id]}")
+        except InputError as error:
             raise BadLine(error.message, source=source, line=number, hint=_SHAPE) from None
+        seen[case.id] = number
+        yield case
 
 
 def evaluate(
@@ -222,14 +224,35 @@ def _read_case(value: Any, number: int, patterns: Sequence[str]) -> Case:
     answers, evidence = _read_texts(fields, "answers"), _read_texts(fields, "evidence")
     if bool(answers) == bool(evidence):
         raise InputError("needs either answers or evidence")
-    if "documents" in fields:
-        if not isinstance(fields["documents"], list) or "prompt" in fields or "messages" in fields:
-            raise InputError("needs one list of documents, or a prompt, or messages")
-        text = join_documents(cast("list[Any]", fields["documents"]))
-        fields = {"prompt": text, **{key: fields[key] for key in ("question",) if key in fields}}
-    identity = cast("dict[str, Any]", value).get("id")
-    prompt = build_prompt(fields, patterns=patterns)
+    identity, question = fields.get("id"), fields.get("question")
+    if isinstance(identity, bool) or not isinstance(identity, str | int | None):
+        raise InputError("the id is neither a text nor a whole number")
+    if not isinstance(question, str | None):
+        raise InputError("question is not a text")
+    prompt = build_prompt({**_read_prompt(fields), "question": question}, patterns=patterns)
     return Case(str(number if identity is None else identity), prompt, answers, evidence)
+
+
+def _read_prompt(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a case is the prompt, checked: one of its documents, its text and its messages."""
+    held = {
+        key: fields[key] for key in ("documents", "prompt", "messages", "input") if key in fields
+    }
+    if len(held) != 1:
+        raise InputError("needs one list of documents, or a prompt, or messages")
+    ((key, value),) = held.items()
+    if key == "prompt":
+        if not isinstance(value, str) or not value.strip():
+            raise InputError("prompt is empty, or no text")
+        return held
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    if not items:
+        raise InputError(f"{key} is no list, or an empty one")
+    if key == "documents":
+        return {"prompt": join_documents(items)}
+    if not all(isinstance(item, dict) for item in items):
+        raise InputError(f"{key} is not a list of messages")
+    return {name: fields[name] for name in (key, "system", "instructions") if name in fields}
 
 
 def _read_texts(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:

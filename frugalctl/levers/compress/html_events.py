@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import accumulate, pairwise
 from typing import Literal
+
+_ADDRESS = re.compile(r"(?:(?:https?|ftps?)://|mailto:|tel:)[^\s{}()<>]+", re.IGNORECASE)
 
 EventKind = Literal["start", "end", "data", "entity", "other"]
 
@@ -19,7 +22,9 @@ class Event:
         end: offset after its last.
         kind: a tag that opens or closes, text, a character reference, or a comment and the like.
         tag: of a tag, its name in lower case.
-        alt: of an image, the text that stands for it.
+        alt: of an image, the text that stands for it; of an input, its state or its text.
+        link: of a link, its address where that is a whole one: a relative one says little outside
+            of its site.
     """
 
     start: int
@@ -27,6 +32,7 @@ class Event:
     kind: EventKind
     tag: str = ""
     alt: str = ""
+    link: str = ""
 
 
 def parse_events(text: str) -> list[Event]:
@@ -53,26 +59,25 @@ class _Collector(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=False)
         self._text = text
-        self._found: list[tuple[int, EventKind, str, str]] = []
+        self._found: list[tuple[int, EventKind, str, str, str]] = []
         lengths = (len(line) + 1 for line in text.split("\n"))
         self._line_starts = list(accumulate(lengths, initial=0))
 
     def collect(self) -> list[Event]:
         self.feed(self._text)
         self.close()
-        end: tuple[int, EventKind, str, str] = (len(self._text), "other", "", "")
+        end: tuple[int, EventKind, str, str, str] = (len(self._text), "other", "", "", "")
         return [
-            Event(start, following[0], kind, tag, alt)
-            for (start, kind, tag, alt), following in pairwise([*self._found, end])
+            Event(start, following[0], kind, tag, alt, link)
+            for (start, kind, tag, alt, link), following in pairwise([*self._found, end])
         ]
 
-    def _add(self, kind: EventKind, tag: str = "", alt: str = "") -> None:
+    def _add(self, kind: EventKind, tag: str = "", alt: str = "", link: str = "") -> None:
         line, column = self.getpos()
-        self._found.append((self._line_starts[line - 1] + column, kind, tag, alt))
+        self._found.append((self._line_starts[line - 1] + column, kind, tag, alt, link))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        alt = dict(attrs).get("alt") if tag == "img" else None
-        self._add("start", tag, " ".join((alt or "").split()))
+        self._add("start", tag, _describe(tag, dict(attrs)), _find_link(tag, dict(attrs)))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -100,3 +105,24 @@ class _Collector(HTMLParser):
 
     def unknown_decl(self, data: str) -> None:
         self._add("other")
+
+
+def _describe(tag: str, attributes: dict[str, str | None]) -> str:
+    """What a tag shows by itself."""
+    shown = ""
+    if tag == "img":
+        shown = attributes.get("alt") or ""
+    elif tag == "option":
+        shown = "(selected)" if "selected" in attributes else ""
+    elif tag == "input":
+        kind = (attributes.get("type") or "text").lower()
+        if kind in ("checkbox", "radio"):
+            shown = "[x]" if "checked" in attributes else "[ ]"
+        elif kind not in ("hidden", "password"):
+            shown = attributes.get("value") or attributes.get("placeholder") or ""
+    return " ".join(shown.split())
+
+
+def _find_link(tag: str, attributes: dict[str, str | None]) -> str:
+    address = (attributes.get("href") or "").strip() if tag == "a" else ""
+    return address if _ADDRESS.fullmatch(address) else ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from frugalctl.errors import UsageError
 from frugalctl.levers.compress.assemble import join_kept, keep_gaps, make_part
+from frugalctl.levers.compress.frames import Frames
 from frugalctl.levers.compress.llmlingua_chars import Draft, drop_chars, gather_open, open_drafts
 from frugalctl.levers.compress.llmlingua_words import align_tokens, blank_special
 from frugalctl.levers.compress.pieces import CompressedPart, Span
@@ -162,10 +163,8 @@ class _Choice:
             self._members.setdefault(atom.block, []).append(at)
             if atom.role == "free" and atom.text:
                 self._free.setdefault(atom.block, []).append(at)
-        self._kept = [
-            atom.role == "fixed" or (atom.role == "frame" and atom.block not in self._free)
-            for atom in self._flat
-        ]
+        self._frames = Frames(self._flat)
+        self._kept = self._frames.start()
 
     def list_blocks(self) -> list[list[int]]:
         """The free atoms of each block that has some."""
@@ -185,14 +184,9 @@ class _Choice:
         return [[at] for at in block if self._flat[at].kind != "exemplar"]
 
     def keep(self, places: Sequence[int], *, stays: bool = True) -> None:
-        """Keep or drop free atoms of one block, and its frames with the first or last of them."""
-        for at in places:
-            self._kept[at] = stays
-        block = self._flat[places[0]].block
-        has_any = any(self._kept[at] for at in self._free[block])
-        for at in self._members[block]:
-            if self._flat[at].role == "frame":
-                self._kept[at] = has_any
+        """Keep or drop free atoms, and the frames around them with the first or last of them."""
+        changed = [at for at in places if self._kept[at] != stays]
+        self._frames.change(self._kept, changed, stays)
 
     def measure(self) -> int:
         """The tokens of what is kept."""
@@ -322,7 +316,7 @@ def _explain(error: Exception, method: str) -> UsageError:
     return UsageError(
         f"the token filter of {method} fails with llmlingua {version('llmlingua')} and "
         f"transformers {version('transformers')}: {type(error).__name__}: {first}",
-        hint="take --method llmlingua2, rank documents and sentences only (coarse), or install "
+        hint="take --method llmlingua2, rank documents and sentences only (--coarse), or install "
         "transformers below 4.56",
     )
 

@@ -50,6 +50,13 @@ def find_values(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return bounds
 
 
+def is_json_document(text: str) -> bool:
+    """Whether the whole of a text is an array, an object or JSON Lines."""
+    start = 1 if text.startswith("\ufeff") else 0
+    bounds = find_values(text, start, len(text)) if text[start:].lstrip()[:1] in ("{", "[") else []
+    return bool(bounds) and all(text[first] in "{[" for first, _ in bounds)
+
+
 def minify(text: str, start: int, end: int) -> Iterator[Piece]:
     """The changes that make a valid JSON value short: pieces that are apart from each other."""
     if text.find("\\u", start, end) < 0:

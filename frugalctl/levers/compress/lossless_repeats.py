@@ -21,10 +21,13 @@ _WORDS = (8, 16, 32)
 
 @dataclass(frozen=True, slots=True)
 class _Block:
+    """A block; whether it may go with that before it, and whether it has a span that must stay."""
+
     start: int
     end: int
     text: str
     follows: bool
+    pinned: bool
 
 
 def find_repeat_runs(part: Part) -> Iterator[Run]:
@@ -44,10 +47,11 @@ def find_repeat_runs(part: Part) -> Iterator[Run]:
     replaced = [False] * len(blocks)
     at = 0
     while at < len(blocks):
-        count = _count_repeated(blocks, first, replaced, at)
+        # Most blocks that are short have no name: to look for what follows them would take long.
+        name = names.get(blocks[at].text)
+        count = 0 if name is None else _count_repeated(blocks, first, replaced, at)
         start, end = blocks[at].start, blocks[at + max(count, 1) - 1].end
-        name = names.get(blocks[at].text) if end - start >= MIN_CHARS else None
-        if not count or name is None or any(find_pinned(part, start, end)):
+        if not count or end - start < MIN_CHARS:
             at += 1
             continue
         for index in range(at, at + count):
@@ -61,14 +65,17 @@ def find_repeat_runs(part: Part) -> Iterator[Run]:
 
 def _find_blocks(part: Part) -> Iterator[_Block]:
     last: Segment | None = None
+    before = 0
     for segment in part.segments:
         if segment.locked or segment.kind in _NEVER:
             continue
         follows = last is not None and last.end == segment.start
         last = segment
         for start, end in _bounds(part.text, segment):
-            yield _Block(start, end, part.text[start:end], follows)
-            follows = True
+            joined = follows and not any(find_pinned(part, before, start))
+            pinned = any(find_pinned(part, start, end))
+            yield _Block(start, end, part.text[start:end], joined, pinned)
+            follows, before = True, end
 
 
 def _bounds(text: str, segment: Segment) -> Iterator[tuple[int, int]]:
@@ -92,6 +99,7 @@ def _count_repeated(
         at + count < len(blocks)
         and source + count < at
         and not replaced[source + count]
+        and not blocks[at + count].pinned
         and blocks[source + count].text == blocks[at + count].text
         and (not count or (blocks[source + count].follows and blocks[at + count].follows))
     ):

@@ -24,17 +24,16 @@ bytes; a file or a manifest that does not fit them is refused.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
 from frugalctl import __version__
 from frugalctl.errors import InputError
+from frugalctl.levers.compress.json_text import decode_exact, encode_json
 from frugalctl.levers.compress.pieces import CompressedPart, Piece, Segment
 from frugalctl.levers.compress.prompt import (
     Path,
     Prompt,
-    decode_json,
     get_text,
     rebuild_value,
     replace_texts,
@@ -105,7 +104,8 @@ def restore(output: str, manifest: Any) -> str:
             was written for, or either was changed since.
     """
     fields = cast("dict[str, Any]", manifest if isinstance(manifest, dict) else {})
-    if fields.get("schema_version") != SCHEMA_VERSION:
+    version = fields.get("schema_version")
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise InputError(f"is not a manifest of schema {SCHEMA_VERSION}", where="manifest")
     try:
         if _digest(output) != fields["output"]["sha256"]:
@@ -125,7 +125,9 @@ def _restore(output: str, fields: dict[str, Any]) -> str:
     layout = fields["layout"]
     if "text" in layout:
         return layout["text"]
-    value = decode_json(output)
+    if type(layout["indent"]) is bool or layout["indent"] not in _INDENTS:
+        raise ValueError("layout")
+    value = decode_exact(output)
     paths: list[Path] = [tuple(part["steps"]) for part in fields["parts"]]
     texts = [
         _restore_part(get_text(value, path), part)
@@ -209,9 +211,16 @@ def _find_layout(prompt: Prompt) -> dict[str, Any]:
         for spaced in (True, False) if indent is None else (True,):
             for ascii_only in (False, True):
                 layout = {"indent": indent, "spaced": spaced, "ascii": ascii_only, "end": end}
-                if _dump(prompt.value, layout) == source:
+                if _is_written(prompt.value, layout, source):
                     return layout
     return {"text": source}
+
+
+def _is_written(value: Any, layout: dict[str, Any], source: str) -> bool:
+    try:
+        return _dump(value, layout) == source
+    except InputError:
+        return False
 
 
 def _original(prompt: Prompt, layout: dict[str, Any] | None) -> str:
@@ -221,12 +230,10 @@ def _original(prompt: Prompt, layout: dict[str, Any] | None) -> str:
 def _dump(value: Any, layout: dict[str, Any]) -> str:
     indent = layout.get("indent")
     spaced = layout.get("spaced") or indent is not None
-    text = json.dumps(
+    text = encode_json(
         value,
-        ensure_ascii=layout.get("ascii", False),
+        ascii_only=layout.get("ascii", False),
         indent=indent,
         separators=("," if indent is not None or not spaced else ", ", ": " if spaced else ":"),
     )
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        text = json.dumps(value, indent=indent)
     return text + layout.get("end", "\n")

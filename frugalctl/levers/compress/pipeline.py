@@ -15,6 +15,7 @@ from frugalctl.levers.compress.budget import (
     make_counter,
     set_budget,
 )
+from frugalctl.levers.compress.caution import warn_of_lost_orders
 from frugalctl.levers.compress.manifest import write_manifest, write_output
 from frugalctl.levers.compress.pieces import CompressedPart, Part, Piece
 from frugalctl.levers.compress.prompt import Prompt, rebuild_value
@@ -117,6 +118,7 @@ def compress_prompt(
     for part in parts:
         verify_protected(part.part, part.pieces)
         warnings += part.warnings
+    warnings += warn_of_lost_orders(parts)
     _verify_budget(after, budget, settings, warnings, strict=strict)
     return CompressedPrompt(
         prompt,

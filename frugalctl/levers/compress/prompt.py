@@ -2,19 +2,20 @@
 
 The texts of a chat are found wherever providers put them: `content` as a text or as a list of
 blocks, a system text beside the messages (Anthropic), results of tools, and the arguments of tool
-calls, which are read but never changed.
+calls, which are read but never changed. Gemini's `contents` and `parts` are a chat too.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from frugalctl.errors import BadLine, InputError
+from frugalctl.levers.compress.json_text import decode_exact, decode_json
+from frugalctl.levers.compress.lossless_json import is_json_document
 from frugalctl.levers.compress.pieces import CompressedPart, Part, Segment
 from frugalctl.levers.compress.protect import find_protected
 from frugalctl.levers.compress.segments import parse_segments
@@ -24,7 +25,15 @@ Path = tuple[str | int, ...]
 
 _MAX_QUESTION_CHARS = 2000
 _TEXT_BLOCKS = ("text", "input_text", "output_text")
-_LABEL = re.compile(r"\A\s*(?:#{1,6} [^\n]{0,80}\n|(?:\*\*)?[^\W\d]{1,12}(?:\*\*)?[:：])\s*")
+_LABEL = re.compile(
+    r"\A\s*(?:#{1,6} [^\n]{0,80}\n|[A-Z][A-Z _\-]{3,40}:?\r?\n|<[A-Za-z][\w\-]{0,40}[^<>\n]{0,80}>"
+    r"|(?:\*\*)?[^\W\d]{1,12}(?:\*\*)?[:：])\s*"
+)
+_END_TAG = re.compile(r"\s*</[A-Za-z][\w\-]{0,40}>\s*\Z")
+_PLACEHOLDER = re.compile(
+    r"\$?\{\{?[^{}\n]{0,80}\}?\}|%\(\w{1,40}\)\w|<[\w \-]{1,40}>|\[[\w \-]{1,40}\]"
+)
+_SYSTEM_KEYS = ("systemInstruction", "system_instruction")
 _CUE = re.compile(r"\s*\n\s*(?:\*\*)?[^\W\d]{1,12}(?:\*\*)?[:：](?:\*\*)?\s*\Z")
 
 
@@ -96,13 +105,15 @@ def read_prompt(
         ConfigError: a pattern is not a regular expression.
     """
     if shape != "text":
-        value = _decode_chat(text)
+        value = _decode_chat(text, source)
         if value is not None:
             prompt = build_prompt(value, patterns=patterns, question=question, source=source)
             return replace(prompt, source=text)
         if shape == "chat":
             raise InputError("is not JSON with messages", where=source)
     part = _make_part(text, "", None, patterns, source)
+    if is_json_document(text):
+        part = _fix(part)
     return Prompt((part,), "text", question=question or find_question((part,)))
 
 
@@ -111,7 +122,8 @@ def build_prompt(
 ) -> Prompt:
     """A prompt from decoded JSON: a text, a list of messages, or an object that holds either.
 
-    An object may have `messages` (or `input`), `system`, or `prompt`; and `id` and `question`.
+    An object may have `messages` (or `input`, or `contents`), `system`, or `prompt`; and `id` and
+    `question`.
     The value is kept as it is and never changed.
 
     Raises:
@@ -119,9 +131,7 @@ def build_prompt(
         ConfigError: a pattern is not a regular expression.
     """
     fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    if isinstance(value, dict) and ("prompt" in fields) == (
-        "messages" in fields or "input" in fields
-    ):
+    if isinstance(value, dict) and ("prompt" in fields) == _has_messages(fields):
         raise InputError("needs either prompt or messages", where=source)
     found = list(_find_texts(value))
     parts = tuple(
@@ -154,7 +164,7 @@ def read_batch(
         if not line.strip():
             continue
         try:
-            value = decode_json(decode_text(line, source))
+            value = decode_exact(decode_text(line, source))
             if not isinstance(value, dict):
                 raise InputError("is not an object")
             prompt = build_prompt(value, patterns=patterns)
@@ -177,16 +187,18 @@ def rebuild_value(prompt: Prompt, parts: Sequence[CompressedPart]) -> Any:
 
 
 def replace_texts(value: Any, paths: Sequence[Path], texts: Sequence[str]) -> Any:
-    """A copy of decoded JSON with other texts at these paths."""
-    made: Any = copy.deepcopy(value)
+    """Decoded JSON with other texts at these paths; only what is on the way to them is copied."""
+    copies: dict[Path, Any] = {(): copy.copy(value)}
     for path, text in zip(paths, texts, strict=True):
         if not path:
             return text
-        holder = made
-        for step in path[:-1]:
-            holder = holder[step]
-        holder[path[-1]] = text
-    return made
+        for depth in range(1, len(path)):
+            if path[:depth] not in copies:
+                holder = copies[path[: depth - 1]]
+                inner = copy.copy(holder[path[depth - 1]])
+                holder[path[depth - 1]] = copies[path[:depth]] = inner
+        copies[path[:-1]][path[-1]] = text
+    return copies[()]
 
 
 def get_text(value: Any, path: Path) -> Any:
@@ -203,7 +215,8 @@ def get_text(value: Any, path: Path) -> Any:
 def find_question(parts: Sequence[Part]) -> str | None:
     """What a prompt asks: its last segment that is a question, or else its last user's message.
 
-    The label before it and a cue such as "Answer:" after it are left out.
+    The label before it and a cue such as "Answer:" after it are left out. A placeholder alone,
+    such as "{ticket}", asks nothing.
     """
     for part in reversed(parts):
         if part.role not in (None, "user", "human"):
@@ -213,25 +226,11 @@ def find_question(parts: Sequence[Part]) -> str | None:
             return _strip_labels("".join(part.text[item.start : item.end] for item in asked))
         if part.role is not None:
             text = part.text.strip()
-            return text if 0 < len(text) <= _MAX_QUESTION_CHARS else None
+            return _check_words(text) if len(text) <= _MAX_QUESTION_CHARS else None
     return None
 
 
-def decode_json(text: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        InputError: it is not JSON, or nested too deeply.
-    """
-    try:
-        return json.loads(text.removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"is not JSON: {error.msg} (column {error.colno})") from None
-    except (RecursionError, ValueError) as error:
-        raise InputError(f"is not JSON that can be read: {error}") from None
-
-
-def _decode_chat(text: str) -> Any:
+def _decode_chat(text: str, source: str) -> Any:
     """The value of JSON with messages; None if it is anything else."""
     if text.lstrip("\ufeff \t\r\n")[:1] not in ("{", "["):
         return None
@@ -239,11 +238,34 @@ def _decode_chat(text: str) -> Any:
         value = decode_json(text)
     except InputError:
         return None
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        messages = fields.get("messages", fields.get("input"))
-        return fields if _is_chat(messages) or isinstance(fields.get("prompt"), str) else None
-    return value if _is_chat(value) else None
+    # What is no chat may go as a text whatever its keys; of a chat nothing is lost in silence.
+    if not _holds_prompt(value):
+        return None
+    try:
+        return decode_exact(text)
+    except InputError as error:
+        error.where = source
+        raise
+
+
+def _holds_prompt(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return _is_chat(value)
+    fields = cast("dict[str, Any]", value)
+    if "prompt" in fields:
+        return isinstance(fields["prompt"], str) and not _has_messages(fields)
+    return _is_chat(fields.get("messages", fields.get("input"))) or _has_contents(fields)
+
+
+def _has_messages(fields: dict[str, Any]) -> bool:
+    return "messages" in fields or "input" in fields or _has_contents(fields)
+
+
+def _has_contents(fields: dict[str, Any]) -> bool:
+    """Whether it is a body of Gemini's: `contents` that have `parts`."""
+    contents = fields.get("contents")
+    items = cast("list[Any]", contents) if isinstance(contents, list) else []
+    return bool(items) and all(isinstance(one, dict) and "parts" in one for one in items)
 
 
 def _is_chat(value: Any) -> bool:
@@ -266,6 +288,22 @@ def _find_texts(value: Any) -> Iterator[tuple[Path, str, str | None, bool]]:
         for key in ("messages", "input"):
             if isinstance(fields.get(key), list):
                 yield from _find_in_messages((key,), fields[key])
+        for key in _SYSTEM_KEYS:
+            yield from _find_in_parts((key,), fields.get(key), "system")
+        for at, item in enumerate(fields["contents"] if _has_contents(fields) else []):
+            yield from _find_in_parts(("contents", at), item, str(item.get("role", "user")))
+
+
+def _find_in_parts(
+    path: Path, content: Any, role: str
+) -> Iterator[tuple[Path, str, str | None, bool]]:
+    """The texts of a content of Gemini's, whose assistant is called "model"."""
+    role = "assistant" if role == "model" else role
+    parts = cast("dict[str, Any]", content).get("parts") if isinstance(content, dict) else None
+    for at, part in enumerate(cast("list[Any]", parts) if isinstance(parts, list) else []):
+        text = cast("dict[str, Any]", part).get("text") if isinstance(part, dict) else None
+        if isinstance(text, str):
+            yield (*path, "parts", at, "text"), text, role, False
 
 
 def _find_in_messages(
@@ -340,6 +378,18 @@ def _name_path(path: Path) -> str:
 
 
 def _strip_labels(text: str) -> str | None:
-    text = text.strip()
+    text = _END_TAG.sub("", text.strip())
     bare = _LABEL.sub("", _CUE.sub("", text), count=1).strip()
-    return bare or text or None
+    return _check_words(bare or text)
+
+
+def _check_words(text: str) -> str | None:
+    """The text, None where it has no words of its own."""
+    return text if re.search(r"\w", _PLACEHOLDER.sub("", text)) else None
+
+
+def _fix(part: Part) -> Part:
+    """A document that is JSON as a whole stays JSON: only its white space and escapes may go."""
+    start = 1 if part.text.startswith("\ufeff") else 0
+    head = (Segment(0, 1, "prose", locked=True),) if start else ()
+    return replace(part, segments=(*head, Segment(start, len(part.text), "tool_call")))

@@ -10,15 +10,21 @@ with the whole sentence, row or document that they stand in; the manifest lists 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from frugalctl.errors import ConfigError, FrugalError
+from frugalctl.levers.compress.fences import find_emptied
 from frugalctl.levers.compress.pieces import Part, Piece, Segment, Span
 from frugalctl.levers.compress.segments import MARKUP, is_markup
 
 ALWAYS = frozenset({"placeholder", "tag", "fence", "pattern"})
+MATCH_SECONDS = 5
+
 INTACT = frozenset({"url", "email", "number"})
 
 # Every repeat is bounded or of characters that what follows it cannot match: linear time.
@@ -82,22 +88,26 @@ def find_protected(
     return tuple(_cut_out(_merge(spans), [item for item in segments if is_markup(item)]))
 
 
-def compile_patterns(patterns: Sequence[str]) -> list[re.Pattern[str]]:
-    """The user's expressions.
+def compile_patterns(patterns: Sequence[str]) -> list[Any]:
+    """The user's expressions, of the package `regex`: a search of its own can be given up.
 
     Raises:
         ConfigError: one is not a regular expression, or matches the empty text.
     """
-    compiled: list[re.Pattern[str]] = []
+    if not patterns:
+        return []
+    regex: Any = import_module("regex")
+    compiled: list[Any] = []
     for pattern in patterns:
         try:
-            expression = re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
+            expression = regex.compile(pattern)
+            matches_nothing = expression.fullmatch("", timeout=MATCH_SECONDS)
+        except (regex.error, RecursionError, OverflowError, TimeoutError) as error:
             raise ConfigError(
                 f"{pattern!r} is not a regular expression: {error}", hint="see Python's re module"
             ) from None
-        if expression.fullmatch(""):
-            raise ConfigError(f"{pattern!r} matches the empty text, so it protects nothing")
+        if matches_nothing:
+            raise _refuse_empty(pattern)
         compiled.append(expression)
     return compiled
 
@@ -110,11 +120,15 @@ def verify_protected(part: Part, pieces: Sequence[Piece]) -> None:
             was altered, or dropped though it is always to be there.
     """
     _verify_cover(part, pieces)
-    _verify_locked(part, pieces)
     kept = [_is_kept(part, piece) for piece in pieces]
+    # The markers of a fence go with an exemplar, which goes whole.
+    emptied = find_emptied(part, pieces) if not all(kept) else []
+    _verify_locked(part, pieces, emptied)
     for (at, after), spans in groupby(_find_covering(part, pieces), key=itemgetter(0, 1)):
         if not all(kept[at:after]):
-            _verify_spans(part, pieces[at:after], [span for _, _, span in spans])
+            own = [span for _, _, span in spans]
+            own = [one for one in own if one.reason != "fence" or not _is_within(one, emptied)]
+            _verify_spans(part, pieces[at:after], own)
 
 
 def _find_covering(part: Part, pieces: Sequence[Piece]) -> Iterator[tuple[int, int, Span]]:
@@ -167,8 +181,15 @@ def _verify_cover(part: Part, pieces: Sequence[Piece]) -> None:
         raise _broken(part, f"the characters from {at} are not covered")
 
 
-def _verify_locked(part: Part, pieces: Sequence[Piece]) -> None:
-    locked = [segment for segment in part.segments if segment.locked]
+def _is_within(one: Span | Segment, ranges: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_right(ranges, one.start, key=itemgetter(0)) - 1
+    return at >= 0 and one.end <= ranges[at][1]
+
+
+def _verify_locked(part: Part, pieces: Sequence[Piece], emptied: Sequence[tuple[int, int]]) -> None:
+    locked = [
+        segment for segment in part.segments if segment.locked and not _is_within(segment, emptied)
+    ]
     at = 0
     for piece in pieces:
         while at < len(locked) and locked[at].end <= piece.start:
@@ -191,9 +212,20 @@ def _broken(part: Part, what: str) -> FrugalError:
 
 def _find_user_spans(text: str, patterns: Sequence[str]) -> Iterator[Span]:
     for expression in compile_patterns(patterns):
-        for match in expression.finditer(text):
-            if match.end() > match.start():
+        try:
+            for match in expression.finditer(text, timeout=MATCH_SECONDS):
+                if match.end() == match.start():
+                    raise _refuse_empty(expression.pattern)
                 yield Span(match.start(), match.end(), "pattern")
+        except TimeoutError:
+            raise ConfigError(
+                f"{expression.pattern!r} takes too long: no end after {MATCH_SECONDS} seconds",
+                hint="a repeat within a repeat, as in (a+)+, takes exponential time",
+            ) from None
+
+
+def _refuse_empty(pattern: str) -> ConfigError:
+    return ConfigError(f"{pattern!r} matches the empty text, so it protects nothing")
 
 
 def _find_placeholders(text: str) -> Iterator[Span]:
@@ -286,12 +318,8 @@ def _merge(spans: list[Span]) -> Iterator[Span]:
                 yield current
             current = span
             continue
-        reason = span.reason if span.reason in ALWAYS else current.reason
-        current = Span(
-            current.start,
-            max(current.end, span.end),
-            current.reason if current.reason in ALWAYS else reason,
-        )
+        reason = min(current.reason, span.reason, key=_get_strength)
+        current = Span(current.start, max(current.end, span.end), reason)
     if current is not None:
         yield current
 
@@ -311,6 +339,11 @@ def _cut_out(spans: Iterator[Span], marks: Sequence[Segment]) -> Iterator[Span]:
             at += 1
         if start < span.end:
             yield Span(start, span.end, span.reason)
+
+
+def _get_strength(reason: str) -> int:
+    """The marker of a fence may go with what it stands around, the rest of its class may not."""
+    return 2 if reason not in ALWAYS else 1 if reason == "fence" else 0
 
 
 def _by_start(span: Span) -> int:

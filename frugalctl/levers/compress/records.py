@@ -7,45 +7,51 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from frugalctl.errors import BadLine, InputError
-from frugalctl.levers.compress.prompt import decode_json, decode_text
+from frugalctl.levers.compress.json_text import decode_exact, decode_json
+from frugalctl.levers.compress.prompt import decode_text
 
 Record = dict[str, Any]
 
 
-def read_records(lines: Iterable[bytes], *, source: str) -> Iterator[tuple[int, Record]]:
+def read_records(
+    lines: Iterable[bytes], *, source: str, exact: bool = False
+) -> Iterator[tuple[int, Record]]:
     """The number of each line that is not blank, from 1, and its object.
+
+    Args:
+        lines: of a file.
+        source: its name.
+        exact: the objects are written again: numbers as `json_text.Number` where they would
+            change, and no key twice.
 
     Raises:
         BadLine: a line is not a JSON object in UTF-8.
     """
+    decode = decode_exact if exact else decode_json
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            value = decode_json(decode_text(line, source))
+            value = decode(decode_text(line, source))
+            if not isinstance(value, dict):
+                raise InputError("is not a JSON object")
+            if b"\\u" in line and not _is_whole(value):
+                raise InputError("an escaped character is cut in half (unpaired surrogate)")
         except InputError as error:
             raise BadLine(error.message, source=source, line=number, hint=error.hint) from None
-        if not isinstance(value, dict):
-            raise BadLine("is not a JSON object", source=source, line=number)
-        if b"\\u" in line and not _is_whole(value):
-            raise BadLine(
-                "an escaped character is cut in half (unpaired surrogate)",
-                source=source,
-                line=number,
-            )
         yield number, cast(Record, value)
 
 
 def read_unique_records(
     lines: Iterable[bytes], *, source: str
 ) -> Iterator[tuple[int, str, Record]]:
-    """The same with the id of each; a line without one has its number.
+    """The same, exactly, with the id of each; a line without one has its number.
 
     Raises:
         BadLine: as `read_records`, or an id came before, or is neither a text nor a number.
     """
     seen: dict[str, int] = {}
-    for number, record in read_records(lines, source=source):
+    for number, record in read_records(lines, source=source, exact=True):
         value = record.get("id")
         if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
             raise BadLine("the id is not a text", source=source, line=number)
@@ -67,7 +73,9 @@ def read_content(content: Any) -> str:
 
 def _is_whole(value: Any) -> bool:
     try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False, default=repr).encode("utf-8")
     except UnicodeEncodeError:
         return False
+    except RecursionError:
+        raise InputError("is nested too deeply") from None
     return True

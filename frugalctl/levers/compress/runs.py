@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from frugalctl.levers.compress.pieces import Part, Piece, Span
@@ -106,12 +107,17 @@ def _make_respects(part: Part) -> Callable[[Run], bool]:
             if not piece.reason:
                 continue
             at = bisect_right(starts, piece.start) - 1
+            pinned: list[str] = []
             for index in range(max(at, 0), len(spans)):
                 span = spans[index]
                 if span.start >= max(piece.end, piece.start + 1):
                     break
                 if not _keeps(part.text, piece, span):
                     return False
+                if span.reason not in INTACT and span.end > piece.start:
+                    pinned.append(part.text[span.start : span.end])
+            if not _has_each(piece.text, pinned):
+                return False
         return True
 
     return respects
@@ -126,3 +132,14 @@ def _keeps(text: str, piece: Piece, span: Span) -> bool:
     if not piece.text:
         return span.reason in INTACT
     return text[span.start : span.end] in piece.text
+
+
+def _has_each(text: str, wanted: Sequence[str]) -> bool:
+    """Whether a text has each of these, apart from each other, in any order."""
+    place = 0
+    for one in wanted:
+        found = text.find(one, place)
+        if found < 0:
+            return all(text.count(one) >= times for one, times in Counter(wanted).items())
+        place = found + len(one)
+    return True

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from frugalctl.embed import Embedder, Vectors
 from frugalctl.embed.pooled import scale_to_unit, sum_runs
+from frugalctl.levers.compress.caution import find_asking
 from frugalctl.levers.compress.score_answers import find_answerers
 from frugalctl.levers.compress.score_words import (
     STOP_WORDS,
@@ -30,6 +31,7 @@ TITLE_WEIGHT = 1.0
 KIND_WEIGHT = 1.0
 BEST_WEIGHT = 0.5
 ABSENT_WEIGHT = 0.1
+CONTEXT_WEIGHT = 0.3
 REDUNDANCY_WEIGHT = 3.0
 SAID_ALREADY = 0.9
 RANK_BLOCK = 1024
@@ -92,10 +94,16 @@ def score_by_question(
     neighbours'. Names and words of the best documents that the question did not say are asked
     for too, with less weight, for what is two steps away.
 
-    Of a very long question the end is read.
+    Of a very long question the end is read. The sentences of it that ask count more than those
+    around them.
     """
     question = question[-QUESTION_CHARS:]
+    asking = find_asking(question)
     asked = weigh_terms(split_terms(question))
+    if len(asking) < len(question.strip()):
+        said = set(split_terms(asking))
+        asked = {one: by if one in said else by * CONTEXT_WEIGHT for one, by in asked.items()}
+        question = f"{asking} {asking} {question}"
     documents = gather_documents(texts)
     units: list[list[str]] = [
         [*texts.titles[block], *terms]
@@ -103,7 +111,7 @@ def score_by_question(
     ]
     scores = _add_up(texts, units, documents, asked)
     scores += TITLE_WEIGHT * _meet(texts.titles, asked)[texts.block]
-    scores += KIND_WEIGHT * (find_answerers(question, texts.units) & ~texts.dialogue)
+    scores += KIND_WEIGHT * (find_answerers(asking, texts.units) & ~texts.dialogue)
     if embedder is not None:
         scores += _compare(texts, question, embedder)
     if HOP_WEIGHT and len(documents) > 2:

@@ -21,9 +21,12 @@ from typing import cast, get_args
 
 from frugalctl.errors import InputError
 from frugalctl.levers.compress.pieces import Kind, Piece, Segment
+from frugalctl.levers.compress.segments_ahead import get_tag, look_ahead
 from frugalctl.levers.compress.segments_blocks import Block, scan_blocks
 from frugalctl.levers.compress.segments_ends import lock_ends
-from frugalctl.levers.compress.segments_words import TITLE, name_section
+from frugalctl.levers.compress.segments_json import is_contract
+from frugalctl.levers.compress.segments_orders import ORDERS_SHARE, gives_orders, measure_orders
+from frugalctl.levers.compress.segments_words import TITLE, name_section, name_tag
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KEEP = "keep"
@@ -42,6 +45,10 @@ _INSTRUCTORS = ("system", "developer")
 _ASKERS = (None, "user", "human")
 _MERGED = ("instruction", "question", "exemplar", "document", "prose")
 _MAX_DEPTH = 32
+# A label within instructions opens a document if it is numbered or so much stands under it.
+_MIN_INNER_CHARS = 300
+_NUMBERED = re.compile(r"\W{0,4}(?:\w{3,10}|\w{2})[ \t]?[\[(#]?\d")
+_MAX_RULES_CHARS = 1500
 
 
 def parse_segments(text: str, *, role: str | None = None) -> tuple[Segment, ...]:
@@ -136,7 +143,7 @@ def _parse_zone(
         return [Segment(start, end, "instruction", locked=True)]
     blocks = scan_blocks(text, start, end)
     guided = role in _ASKERS
-    segments = _Structure(blocks, groups, guided).assign()
+    segments = _Structure(text, blocks, groups, guided).assign()
     if guided:
         lock_ends(text, blocks, segments, head=start <= 1, tail=end == len(text))
     return list(_join(segments))
@@ -162,31 +169,63 @@ class _Holder:
 class _Structure:
     """Second pass: blocks become parts of documents, exemplars, instructions and questions."""
 
-    def __init__(self, blocks: list[Block], groups: _Groups, guided: bool) -> None:
+    def __init__(self, text: str, blocks: list[Block], groups: _Groups, guided: bool) -> None:
+        self.text = text
         self.blocks = blocks
         self.groups = groups
         self.guided = guided
         self.stack: list[_Holder] = []
         self.rules = sum(block.label == "rule" for block in blocks)
-        self.before: Block | None = None
+        self.ahead = look_ahead(blocks)
+        self.at = 0
+        self.instructed = bool(blocks) and not blocks[0].label and gives_orders(self._read(0))
+        # The level of the heading of documents that have come so far.
+        self.data_level: int | None = None
 
     def assign(self) -> list[Segment]:
         """One segment a block."""
         segments: list[Segment] = []
-        for block in self.blocks:
+        for at, block in enumerate(self.blocks):
+            self.at = at
             segments.append(self._assign_block(block))
-            self.before = block
         return segments
+
+    def _read(self, at: int) -> str:
+        block = self.blocks[at]
+        return self.text[block.start : min(block.end, block.start + _MAX_RULES_CHARS)]
 
     def _assign_block(self, block: Block) -> Segment:
         if block.label == "close":
             return self._close(block)
         top = self.stack[-1] if self.stack else None
-        if block.label and not (top and top.locked and block.label != "heading"):
+        opens = bool(block.label) and (not (top and top.locked) or self._opens_within(block))
+        if opens:
             getattr(self, f"_open_{block.label}")(block)
-        elif block.kind == "prose" and top and top.answered and not top.shot:
+        elif not block.label and block.kind == "prose" and top and top.answered and not top.shot:
             self.stack.pop()
-        return self._make(block, self.stack[-1] if self.stack else None)
+        segment = self._make(block, self.stack[-1] if self.stack else None)
+        if block.closes and (self._is_open(block) if opens else block.label != "open"):
+            self._end(block.closes)
+        return segment
+
+    def _is_open(self, block: Block) -> bool:
+        """Whether a tag was opened by its block, unless the block opened something else."""
+        return block.label != "open" or self.stack[-1].tag == block.closes
+
+    def _opens_within(self, block: Block) -> bool:
+        """Whether a label opens something although it stands within instructions."""
+        if block.label == "heading":
+            return True
+        if self.stack[-1].tag:
+            return False
+        if block.label == "document":
+            long = self.ahead.section_ends[self.at] - block.start >= _MIN_INNER_CHARS
+            return long or bool(_NUMBERED.match(self.text, block.start))
+        if block.label != "open" or not self.ahead.tag_ends[self.at]:
+            return False
+        section = name_tag(get_tag(block))
+        long = self.ahead.tag_ends[self.at] - block.start >= _MIN_INNER_CHARS
+        return section == "question" or (section != "instruction" and long)
 
     def _make(self, block: Block, holder: _Holder | None) -> Segment:
         kind, locked = block.kind, block.locked
@@ -194,6 +233,8 @@ class _Structure:
             kind, locked = holder.kind, locked or holder.locked
         elif holder and holder.kind == "exemplar":
             kind = "exemplar"
+        if kind == "json" and self.guided and not locked:
+            locked = is_contract(self.text[block.start : block.end])
         title = holder.title if holder else ""
         group = holder.group if holder else -1
         return Segment(block.start, block.end, kind, title, block.language, group, locked)
@@ -203,6 +244,7 @@ class _Structure:
             holder.kind = None
         if holder.kind in ("document", "exemplar"):
             holder.group = self.groups.add()
+        self.instructed = self.instructed or holder.kind == "instruction"
         if len(self.stack) < _MAX_DEPTH:
             self.stack.append(holder)
 
@@ -221,36 +263,71 @@ class _Structure:
             self.stack.pop()
         return self._make(block, self.stack.pop())
 
+    def _end(self, tag: str) -> None:
+        """End what a tag opened, if it did, and all within."""
+        if any(holder.tag == tag for holder in self.stack):
+            while self.stack.pop().tag != tag:
+                pass
+
     def _open_open(self, block: Block) -> None:
-        name = re.split(r"[\s=]", block.title, maxsplit=1)[0]
-        section = name_section(name)
+        if block.closes and self._in_tagged_document():
+            return
+        name = get_tag(block)
+        section = name_tag(name)
         kind = None if section in ("container", "") else cast("Kind", section)
         found = TITLE.search(block.title)
         title = found[1] if found else ""
         self._pop_labelled()
-        self._push(_Holder(kind, title, tag=name, shot=kind == "exemplar"))
+        # What is never closed is no more than a label.
+        tag = name if self.ahead.tag_ends[self.at] else ""
+        self._push(_Holder(kind, title, tag=tag, shot=kind == "exemplar"))
+        if section in ("container", "document"):
+            self.data_level = 6
 
     def _open_heading(self, block: Block) -> None:
         if self._in_tagged_document():
             return
         top = self.stack[-1] if self.stack else None
-        if top and top.locked and (top.tag or 0 < top.level < block.level):
+        if top and top.locked and top.tag:
+            return
+        section = name_section(block.title)
+        named = section in ("container", "document")
+        section = section or self._judge_section(block)
+        if top and top.locked and 0 < top.level < block.level and section == "instruction":
             return
         self._pop_labelled(headings=True)
-        section = name_section(block.title)
-        kind = None if section == "container" else cast("Kind", section or "document")
-        shot = kind == "exemplar"
-        self._push(_Holder(kind, block.title, level=block.level, shot=shot))
+        if named:
+            self.data_level = block.level
+        kind = None if section == "container" else cast("Kind", section)
+        self._push(_Holder(kind, block.title, level=block.level, shot=kind == "exemplar"))
+
+    def _judge_section(self, block: Block) -> str:
+        """What stands under a heading that says nothing of it.
+
+        Before the first documents it is an instruction, if it gives orders or is short, and if
+        there are instructions or documents by name at all; a plain article has neither.
+        """
+        instructed, has_data = self.instructed, self.ahead.has_data[self.at]
+        if not self.guided or not (instructed or has_data):
+            return "document"
+        end = self.ahead.section_ends[self.at]
+        share = measure_orders(self.text[block.end : min(end, block.end + _MAX_RULES_CHARS)])
+        if self.data_level is not None:
+            beside = block.level <= self.data_level
+            return "instruction" if beside and share >= 2 * ORDERS_SHARE else "document"
+        short = instructed and has_data and end - block.end <= _MAX_RULES_CHARS
+        return "instruction" if short or share >= ORDERS_SHARE else "document"
 
     def _open_document(self, block: Block) -> None:
         if self._in_tagged_document():
             return
         top = self.stack[-1] if self.stack else None
-        opened = self.before is not None and self.before.label == "document"
+        opened = self.at > 0 and self.blocks[self.at - 1].label == "document"
         if top and top.kind == "document" and opened and block.title and not top.title:
             top.title = block.title
             return
         self._pop_labelled()
+        self.data_level = self.data_level or 0
         self._push(_Holder("document", block.title))
 
     def _open_shot(self, block: Block) -> None:

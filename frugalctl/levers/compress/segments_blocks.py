@@ -6,17 +6,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from frugalctl.levers.compress.pieces import Kind
+from frugalctl.levers.compress.segments_json import decode_at, is_data
 from frugalctl.levers.compress.segments_lines import (
     fits_code,
     fits_log,
     is_code,
     is_log,
+    read_close,
     read_label,
 )
-from frugalctl.levers.compress.segments_words import DOCUMENT
+from frugalctl.levers.compress.segments_words import BULLET, DOCUMENT, TAG_LINE
 
 # A line is judged by its first characters, so that one of a megabyte costs no more.
 _HEAD_CHARS = 500
@@ -24,7 +25,6 @@ _MIN_LOG_LINES = 3
 _MIN_TABLE_LINES = 3
 _MIN_CODE_LINES = 3
 _MIN_INLINE_JSON = 40
-_JSON_WINDOW = 1 << 16
 
 _FENCE = re.compile(r"(?P<indent>[ \t>]{0,12})(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^`\r\n]{0,80})")
 _HTML = re.compile(
@@ -53,6 +53,7 @@ class Block:
         language: of code.
         level: of a heading.
         locked: the marker of a fence.
+        closes: the tag that ends with it.
     """
 
     start: int
@@ -63,6 +64,7 @@ class Block:
     language: str = ""
     level: int = 0
     locked: bool = False
+    closes: str = ""
 
 
 class _Scanner:
@@ -73,13 +75,13 @@ class _Scanner:
         self.end = end
         self.at = start
         self.json_from = start
-        self.decoder = json.JSONDecoder(
-            parse_int=str, parse_float=str, parse_constant=_refuse_constant
-        )
+        self.line = (start, start)
 
     def line_end(self, at: int) -> int:
-        found = self.text.find("\n", at, self.end)
-        return self.end if found < 0 else found + 1
+        if not self.line[0] <= at < self.line[1]:
+            found = self.text.find("\n", at, self.end)
+            self.line = (at, self.end if found < 0 else found + 1)
+        return self.line[1]
 
     def head(self, at: int) -> str:
         """The first characters of a line, without its end."""
@@ -112,18 +114,37 @@ class _Scanner:
         yield from blocks or [self.take_paragraph(start)]
 
     def take_paragraph(self, start: int) -> Block:
-        """Lines up to a blank one, or to one that opens something else."""
-        first = self.head(self.at)
+        """Lines up to a blank one, or to one that opens something else.
+
+        A tag that is closed on its line ends there, and so does a line that leads in what follows.
+        """
+        first, at = self.head(self.at), self.line_end(self.at)
         label, title, level = read_label(first)
-        at = self.line_end(self.at)
-        single = label in ("heading", "rule", "open", "close")
-        while not single and at < self.end:
-            head = self.head(at)
-            if not head.strip() or self._opens(head, at):
-                break
-            at = self.line_end(at)
+        closes = ""
+        if label == "open":
+            at, closes = self._find_close(first, at)
+        elif label not in ("heading", "rule", "close"):
+            closes = read_close(self.text, self.at, at)
+            leads = not label and first.rstrip().endswith((":", "："))
+            while not closes and at < self.end:
+                head = self.head(at)
+                if not head.strip() or self._opens(head, at):
+                    break
+                if leads and not BULLET.match(head):
+                    break
+                leads = False
+                following = self.line_end(at)
+                closes = read_close(self.text, at, following)
+                at = following
         self.at = self.skip_blank(at)
-        return Block(start, self.at, label=label, title=title, level=level)
+        return Block(start, self.at, label=label, title=title, level=level, closes=closes)
+
+    def _find_close(self, first: str, line_end: int) -> tuple[int, str]:
+        """Where a tag that opens a line is closed on it, and its name; the line's end and ""."""
+        found = TAG_LINE.match(first)
+        close = f"</{found['name']}>" if found else ""
+        at = self.text.find(close, self.at, line_end) if close else -1
+        return (line_end, "") if at < 0 else (at + len(close), close[2:-1].lower())
 
     def _opens(self, head: str, at: int) -> bool:
         """Whether a line within a paragraph begins another block."""
@@ -226,7 +247,7 @@ def _json_end(scanner: _Scanner, at: int) -> int | None:
     if at < scanner.json_from:
         return None
     try:
-        value, end = _decode(scanner, at)
+        value, end = decode_at(scanner.text, at, scanner.end)
     except json.JSONDecodeError as error:
         scanner.json_from = at + max(error.pos, 1)
         return None
@@ -240,35 +261,7 @@ def _json_end(scanner: _Scanner, at: int) -> int | None:
         return None
     # White space in a string is the string's own, however short the array.
     has_string = scanner.text.find('"', at, end) >= 0
-    return line_end if has_string or _is_data(value) else None
-
-
-def _decode(scanner: _Scanner, at: int) -> tuple[Any, int]:
-    """The JSON value from here, and its end.
-
-    It is read from a copy of what follows, since an error of the decoder counts all the lines
-    before it; a longer copy is taken where the end of a short one may have cut the value.
-    """
-    window = _JSON_WINDOW
-    while True:
-        text = scanner.text[at : min(at + window, scanner.end)]
-        try:
-            value, end = scanner.decoder.raw_decode(text)
-        except json.JSONDecodeError as error:
-            cut = error.pos > len(text) - 16 or error.msg.startswith("Unterminated")
-            if not cut or at + window >= scanner.end:
-                raise
-            window *= 16
-        else:
-            return value, at + end
-
-
-def _is_data(value: Any) -> bool:
-    """Whether it is more than a reference such as `[1]`."""
-    if isinstance(value, dict):
-        return True
-    items: list[Any] = value
-    return len(items) > 2 or any(isinstance(item, (dict, list)) for item in items)
+    return line_end if has_string or is_data(value) else None
 
 
 def _scan_html(scanner: _Scanner, start: int, head: str) -> list[Block] | None:
@@ -373,10 +366,6 @@ def _count_log_lines(scanner: _Scanner, start: int, end: int) -> int:
         hits += is_log(scanner.head(at))
         at = scanner.line_end(at)
     return hits
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 _SPECIALS: dict[str, Callable[[_Scanner, int, str], list[Block] | None]] = {

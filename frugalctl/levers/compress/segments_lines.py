@@ -6,6 +6,8 @@ import re
 
 from frugalctl.levers.compress.segments_words import (
     ASK,
+    BARE_HEADING,
+    CLOSE_TAG,
     DOCUMENT,
     HEADING,
     REPLY,
@@ -13,6 +15,7 @@ from frugalctl.levers.compress.segments_words import (
     SHOT,
     TAG_LINE,
     name_section,
+    name_tag,
 )
 
 _STAMP = (
@@ -22,7 +25,10 @@ _STAMP = (
 _LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)"
 _LOG = re.compile(rf"[ \t]{{0,4}}(?:{_STAMP}|[\[(<]?{_LEVEL}[\])>:]|{_LEVEL}[ \t]+\S|<\d{{1,3}}>)")
 _ACCESS_LOG = re.compile(r"\S{1,60} \S{1,60} \S{1,60} \[\d\d/\w{3}/\d{4}:")
-_LOG_GOES_ON = re.compile(r"[ \t]+\S|Traceback|Caused by|\w+(?:\.\w+)*(?:Error|Exception)\b")
+_LOG_GOES_ON = re.compile(
+    r"[ \t]+\S|Traceback|Caused by|\w+(?:\.\w+)*(?:Error|Exception)\b"
+    r"|(?:\w+\.)*[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+:"
+)
 
 
 _CODE = re.compile(
@@ -44,6 +50,8 @@ def read_label(head: str) -> tuple[str, str, int]:
         return _read_tag(head)
     if sign in "-*_=" and RULE.match(head):
         return "rule", "", 0
+    if (found := BARE_HEADING.match(head)) and name_section(found["title"]):
+        return "heading", found["title"].strip(), 1
     if SHOT.match(head):
         return "shot", head.strip(), 0
     if found := DOCUMENT.match(head):
@@ -58,12 +66,18 @@ def read_label(head: str) -> tuple[str, str, int]:
 
 def _read_tag(head: str) -> tuple[str, str, int]:
     found = TAG_LINE.match(head)
-    if not found or not name_section(found["name"]) or found["rest"].endswith("/"):
+    if not found or not name_tag(found["name"]) or found["rest"].endswith("/"):
         return "", "", 0
     if found["close"]:
         return "close", found["name"].lower(), 0
-    closed = f"</{found['name']}>" in head
-    return ("" if closed else "open"), found["name"].lower() + found["rest"], 0
+    return "open", found["name"].lower() + found["rest"], 0
+
+
+def read_close(text: str, start: int, end: int) -> str:
+    """The tag that a line closes at its end, "" for none."""
+    line = text[max(start, end - 80) : end].rstrip()
+    found = CLOSE_TAG.search(line) if line.endswith(">") else None
+    return found["name"].lower() if found and name_tag(found["name"]) else ""
 
 
 def is_log(head: str) -> bool:

@@ -33,14 +33,21 @@ REPLY = re.compile(
     r"[ \t]?\d{0,4}(?:\*\*)?[:：](?:\*\*)?(?P<rest>[^\n]{0,200})"
 )
 HEADING = re.compile(r"(?P<level>#{1,6})[ \t]+(?P<title>[^\n]{1,300})")
+# A line in capitals or in bold type, which is a heading where its words name a section.
+BARE_HEADING = re.compile(
+    r"(?P<title>[A-Z][A-Z _\-'&]{3,40}|\*\*[A-Z][\w _\-'&]{2,40}:?\*\*:?"
+    r"|__[A-Z][\w \-'&]{2,40}__):?[ \t]*\r?$"
+)
 RULE = re.compile(r"[ \t]{0,3}(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*\r?$")
 TAG_LINE = re.compile(
-    r"[ \t]{0,8}<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z_\-]{0,40})(?P<rest>[^<>\n]{0,400})>"
+    r"[ \t]{0,8}<(?P<close>/?)(?P<name>[A-Za-z][\w\-]{0,40})(?P<rest>[^<>\n]{0,400})>"
 )
+CLOSE_TAG = re.compile(r"</(?P<name>[A-Za-z][\w\-]{0,40})>\Z")
 TITLE = re.compile(r"\b(?:title|name|source|id|index|path|url)[ \t]?=[ \t]?[\"']([^\"'\n]{1,300})")
 
 _INSTRUCTION_NAMES = re.compile(
-    r"(?:system|role|persona|instructions?|tasks?|your task|rules?|guidelines?|goals?|objectives?"
+    r"(?:system(?:[ _]prompt)?|developer message|guardrails|role|persona|instructions?"
+    r"|tasks?|your task|rules?|guidelines?|goals?|objectives?"
     r"|constraints?|requirements?|(?:output|response|answer)(?:[ _\-](?:format|schema|style))?"
     r"|format|steps?|tone|style|important|policy|policies|how to .{1,40}"
     r"|역할|지시(?: ?사항)?|지침|규칙|과제|목표|제약(?: ?조건)?|조건|출력 ?형식|형식"
@@ -55,7 +62,9 @@ _QUESTION_NAMES = re.compile(
 _SHOT_NAMES = re.compile(r"(?:example|exemplar|shot|demonstration|demo|예시|예제)", re.IGNORECASE)
 _DOCUMENT_NAMES = re.compile(
     r"(?:document|doc|source|passage|article|context|file|chunk|item|result|snippet|reference"
-    r"|excerpt|page|text|content|transcript|email|search_result|document_content)",
+    r"|excerpt|page|text|content|transcript|email|search_result|document_content"
+    r"|knowledge(?:[ _]base)?|facts|data|background(?: information)?|conversation"
+    r"|(?:chat |conversation )?history)",
     re.IGNORECASE,
 )
 _ORDER = re.compile(
@@ -88,6 +97,7 @@ RULES_FOLLOW = re.compile(
 )
 BULLET = re.compile(r"[ \t]{0,8}(?:[-*+•]|\d{1,3}[.)])[ \t]")
 
+_NUMBER = re.compile(r"[_\-]?\d{1,6}\Z")
 _PLURALS = frozenset(
     {"documents", "docs", "sources", "passages", "contexts", "examples", "results"}
 )
@@ -105,6 +115,11 @@ def name_section(title: str) -> str:
     if name.lower() in _PLURALS:
         return "container"
     return "document" if _DOCUMENT_NAMES.fullmatch(name) else ""
+
+
+def name_tag(name: str) -> str:
+    """The same of a tag, which may have a number: <doc1>, <example_2>."""
+    return name_section(_NUMBER.sub("", name))
 
 
 def is_order(text: str) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from frugalctl.levers.compress.pieces import Kind
+from frugalctl.levers.compress.statements import cut_statements
 
 LONGEST_UNIT = 1200
 _WRAPPED_LINE = 50
@@ -36,19 +37,15 @@ _LINE = re.compile(r"\n\s*+")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n\s*+")
 _CLAUSE_END = re.compile(r"[;,:、，；：]\s|\n|[、，；：]")
 _JOINED_AFTER = re.compile(r"[\u0300-\u036f\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\u20e3]")
-_CONTINUES = re.compile(r"[)\]}]|(?:else|elif|except|finally|catch|then|end|fi|done|esac)\b")
-_OPENING, _CLOSING = "([{", ")]}"
-_CODE_MARK = re.compile(
-    r"\\[^\n]|\"\"\"|'''|`|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|//[^\n]*+|/\*|\*/|#[^\n]*+|[()\[\]{}]|\n"
-)
 
 
-def find_starts(text: str, kind: Kind) -> list[int]:
+def find_starts(text: str, kind: Kind, language: str = "") -> list[int]:
     """Offsets where the units of a text begin.
 
     Args:
         text: of one segment.
         kind: of the segment; JSON, HTML, exemplars and tool calls are one unit.
+        language: of code.
 
     Returns:
         Increasing offsets, the first that of the first character that is not white space; empty
@@ -58,7 +55,9 @@ def find_starts(text: str, kind: Kind) -> list[int]:
     if first == len(text):
         return []
     cut = _CUTTERS.get(kind)
-    found = cut(text) if cut else ()
+    found: Iterable[int] = cut(text) if cut else ()
+    if kind == "code":
+        found = (one.start for one in cut_statements(text, language))
     starts = sorted({first, *(at for at in found if first < at < len(text))})
     return list(_shorten(text, starts)) if kind in ("prose", "document") else starts
 
@@ -122,35 +121,6 @@ def _cut_log(text: str) -> Iterator[int]:
             yield match.end()
 
 
-def _cut_code(text: str) -> Iterator[int]:
-    """Lines that begin a statement of the outermost level.
-
-    Such a line is neither indented nor within brackets, a string of many lines or a comment, nor
-    the rest of a statement that began before it.
-    """
-    depth, closer = 0, ""
-    for match in _CODE_MARK.finditer(text):
-        mark = match[0]
-        if closer:
-            closer = "" if mark == closer else closer
-        elif mark in ('"""', "'''", "`"):
-            closer = mark
-        elif mark == "/*":
-            closer = "*/"
-        elif mark in _OPENING:
-            depth += 1
-        elif mark in _CLOSING:
-            depth = max(0, depth - 1)
-        elif mark == "\n" and not depth and _begins_statement(text, match.end()):
-            yield match.end()
-
-
-def _begins_statement(text: str, at: int) -> bool:
-    if text[at : at + 1].isspace() or text[max(0, at - 2) : at - 1] in ("\\", ","):
-        return False
-    return not _CONTINUES.match(text, at)
-
-
 def _shorten(text: str, starts: Sequence[int]) -> Iterator[int]:
     """Further starts in units that are too long to be kept or dropped as one."""
     for at, following in zip(starts, [*starts[1:], len(text)], strict=True):
@@ -180,5 +150,4 @@ _CUTTERS: dict[Kind, Callable[[str], Iterable[int]]] = {
     "document": _cut_prose,
     "table": _cut_lines,
     "log": _cut_log,
-    "code": _cut_code,
 }

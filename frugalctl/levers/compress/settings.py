@@ -92,11 +92,27 @@ class CompressSettings:
             )
         if self.target_tokens is not None and self.target_tokens < 1:
             raise UsageError(f"target_tokens {self.target_tokens} is less than 1")
-        if self.method != "extractive" and self.llm is None:
-            raise UsageError(
-                f"the method {self.method} needs a model",
-                hint="name its folder with --llm (llm in a recipe)",
-            )
+        _check_method(self)
+        if self.protect:
+            from frugalctl.levers.compress.protect import compile_patterns
+
+            compile_patterns(self.protect)
+
+
+def _check_method(settings: CompressSettings) -> None:
+    method = settings.method
+    if method == "extractive" and settings.llm is not None:
+        raise UsageError(
+            "--llm is for LLMLingua's methods",
+            hint="add --method llmlingua2 (in a recipe: method)",
+        )
+    if method != "extractive" and not settings.llm:
+        raise UsageError(
+            f"the method {method} needs a model",
+            hint="name its folder with --llm (in a recipe: llm)",
+        )
+    if settings.coarse and method not in ("llmlingua", "longllmlingua"):
+        raise UsageError("--coarse is for --method llmlingua and longllmlingua")
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -134,12 +150,26 @@ def parse_compress_table(table: dict[str, Any]) -> CompressSettings:
         if key not in _KNOWN:
             near = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_KNOWN)}"
+            if key in TIERS:
+                hint = f'write tiers = ["{key}"]'
             raise ConfigError(f"[compress] unknown key {key!r}", hint=hint)
         values[key] = _read_value(key, value)
     try:
-        return CompressSettings(**values)
+        settings = CompressSettings(**values)
+        check_purpose(settings)
     except UsageError as error:
         raise ConfigError(f"[compress] {error.message}", hint=error.hint) from None
+    return settings
+
+
+def check_purpose(settings: CompressSettings) -> None:
+    """Fail where what was asked for has nothing to do.
+
+    Raises:
+        UsageError: a method of LLMLingua's, but not the lossy tier that it is.
+    """
+    if settings.method != "extractive" and "lossy" not in settings.tiers:
+        raise UsageError(f"--method {settings.method} has nothing to do without the lossy tier")
 
 
 def dump_compress_table(settings: CompressSettings) -> dict[str, Any]:
@@ -180,6 +210,7 @@ def _read_list(key: str, value: Any) -> tuple[str, ...]:
         return tuple(items)
     for item in items:
         _read_choice(key, item, TIERS)
+    _require(key, value, bool(items), f"a list that names one of {', '.join(TIERS)}")
     return tuple(tier for tier in TIERS if tier in items)
 
 

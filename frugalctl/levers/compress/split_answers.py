@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 from frugalctl.errors import BadLine, InputError
 from frugalctl.levers.compress.concatenate import ANSWERS, IDS, RESERVED, WRAPPERS, Batch
+from frugalctl.levers.compress.json_text import Number, encode_json, read_float, read_int
 from frugalctl.levers.compress.records import read_records
 
 Why = Literal["no answer for the batch", "missing", "answered twice, differently", "null"]
@@ -32,7 +33,9 @@ class _Object(list[tuple[str, Any]]):
     """The pairs of a JSON object, of which some may have one name."""
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_Object, strict=False)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_float=read_float, parse_int=read_int, strict=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def read_answers(lines: Iterable[bytes], *, source: str) -> dict[str, str | None
         BadLine: a line is none, or has an id that came before.
     """
     found: dict[str, str | None] = {}
-    for number, record in read_records(lines, source=source):
+    for number, record in read_records(lines, source=source, exact=True):
         name = record.get("id")
         if not isinstance(name, str) or "response" not in record:
             raise BadLine(
@@ -270,7 +273,7 @@ def _read_value(text: str, at: int, ends: str = ",}]") -> tuple[Any, int] | None
     after = text[next_ : next_ + 1]
     if after:
         return (value, end) if after in ends else None
-    if ":" in ends or isinstance(value, int | float):
+    if ":" in ends or isinstance(value, int | float | Number):
         return None
     return value, end
 
@@ -314,7 +317,7 @@ def _write_text(value: Any) -> str | None:
 
 
 def _write_json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False)
+    return encode_json(_plain(value))
 
 
 def _plain(value: Any) -> Any:

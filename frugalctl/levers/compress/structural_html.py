@@ -32,8 +32,8 @@ def find_html_runs(part: Part) -> Iterator[Run]:
     """Tags, scripts, styles and comments off, in every segment of HTML.
 
     Text of links, alternative text of images, headings, items of lists, rows and cells of tables
-    and preformatted code stay; the addresses of links do not. A segment without anything to read
-    stays as it is.
+    and preformatted code stay, and so do the addresses of links, as Markdown has them, and what
+    is chosen in a form. A segment without anything to read stays as it is.
     """
     for segment in part.segments:
         if segment.locked or segment.kind != "html":
@@ -71,6 +71,8 @@ class _Renderer:
         self._preformatted = False
         self._cells: int | None = None
         self._lists: list[int | None] = []
+        self._link = ""
+        self._last_link_end = 0
 
     def render(self) -> list[Piece]:
         events = parse_events(self._text)
@@ -78,6 +80,7 @@ class _Renderer:
         for event in events:
             if event.kind == "end":
                 closings[event.tag].append(event.end)
+        self._last_link_end = max(closings["a"], default=0)
         hidden_until = 0
         for event in events:
             if event.kind == "start" and event.tag in _HIDDEN and event.start >= hidden_until:
@@ -126,15 +129,19 @@ class _Renderer:
             self._mark += "```\n"
         elif tag == "code" and not self._preformatted:
             self._mark += "`"
+        self._begin_link(event)
         self._change(event.start, event.end, "")
         if event.alt:
             self._flush(event.end)
             self._append(event.end, event.alt)
+            self._space = self._space or tag in ("input", "option")
 
     def _close(self, event: Event) -> None:
         tag = event.tag
         self._change(event.start, event.end, "")
-        if tag == "pre" and self._preformatted:
+        if tag == "a":
+            self._end_link(event.end)
+        elif tag == "pre" and self._preformatted:
             self._preformatted = False
             self._end_mark(event.end, "```\n", "\n```")
         elif tag == "code" and not self._preformatted:
@@ -168,6 +175,21 @@ class _Renderer:
             self._mark = self._mark.removesuffix(opening)
         else:
             self._append(at, closing)
+
+    def _begin_link(self, event: Event) -> None:
+        """An opening bracket, unless the text of the link is its address or does not end."""
+        if event.tag != "a" or event.end > self._last_link_end:
+            return
+        self._end_link(event.start)
+        shown = self._text[event.end : event.end + len(event.link) + 1]
+        if event.link and not self._preformatted and not shown.startswith(event.link):
+            self._link = event.link
+            self._mark += "["
+
+    def _end_link(self, at: int) -> None:
+        if self._link:
+            self._end_mark(at, "[", f"]({self._link})")
+            self._link = ""
 
     def _decode(self, event: Event) -> None:
         raw = self._text[event.start : event.end]

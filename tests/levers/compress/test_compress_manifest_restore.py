@@ -46,7 +46,7 @@ def test_any_text_comes_back(text, cuts):
         json.dumps(VALUE, indent="\t"),
         json.dumps(VALUE, separators=(",", ":")),
         " " + json.dumps(VALUE),
-        '{"messages":  [{"role":"user","content":"a \\u00e9 b"}], "n": 1e400, "n": 2}',
+        '{"messages":  [{"role":"user","content":"a \\u00e9 b"}], "n": 1e400, "m": [0.10, -0]}',
         '{"messages": [{"role": "user", "content": "lone \\ud800 half"}]}',
         "\ufeff" + json.dumps(VALUE),
     ],

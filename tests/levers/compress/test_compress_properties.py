@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frugalctl.errors import UsageError
+from frugalctl.levers.compress.fences import find_emptied
 from frugalctl.levers.compress.manifest import restore
 from frugalctl.levers.compress.pipeline import compress_prompt
 from frugalctl.levers.compress.prompt import build_prompt, read_prompt
@@ -30,12 +31,16 @@ def check(prompt, original, settings):
             assert piece.start == at
             at = piece.end
         assert at == len(part.part.text)
+        gone = find_emptied(part.part, part.pieces)
         for item in part.part.segments:
             words = part.part.text[item.start : item.end]
-            assert not item.locked or words in became or words.startswith("<!-- ")
+            free = any(start <= item.start < end for start, end in gone)
+            assert not item.locked or free or words in became or words.startswith("<!-- ")
         for span in part.part.protected:
             words = part.part.text[span.start : span.end]
-            assert span.reason not in ALWAYS or words in became or words.startswith("<!-- ")
+            free = span.reason == "fence" and any(one <= span.start < end for one, end in gone)
+            free = free or span.reason not in ALWAYS or words.startswith("<!-- ")
+            assert free or words in became
     return made
 
 
@@ -75,6 +80,8 @@ def test_any_chat(messages):
     original = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     made = check(prompt, original, CompressSettings(rate=0.5, embedder="none"))
     assert [message["role"] for message in made.value] == [role for role, _ in messages]
+    for message, (_, text) in zip(made.value, messages, strict=True):
+        assert message["content"].strip() or not text.strip() or "<!-- " in text
 
 
 @pytest.mark.parametrize("text", [LINE * 20_000, "x" * 1_000_000, '["' + "a" * 999_000])

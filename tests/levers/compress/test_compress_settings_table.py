@@ -17,7 +17,7 @@ from frugalctl.levers.compress.settings import (
 tables = st.fixed_dictionaries(
     {},
     optional={
-        "tiers": st.lists(st.sampled_from(TIERS), unique=True),
+        "tiers": st.lists(st.sampled_from(TIERS), min_size=1, unique=True),
         "rate": st.floats(0.01, 1),
         "model": st.just("gpt-4o"),
         "protect": st.lists(st.just("[A-Z]+")),
@@ -78,6 +78,12 @@ def test_every_setting_can_be_read_back():
         ({"json": "yes"}, "true or false"),
         ({"protect": [1]}, "list of texts"),
         ({"model": ""}, "model is not a text"),
+        ({"tiers": []}, "names one of"),
+        ({"coarse": True}, "coarse is for"),
+        ({"llm": "x"}, "llm is for"),
+        ({"method": "llmlingua2", "llm": "x", "tiers": ["lossless"]}, "without the lossy tier"),
+        ({"protect": ["("]}, "not a regular expression"),
+        ({"protect": ["x*"]}, "matches the empty text"),
     ],
 )
 def test_bad_tables(table, message):

@@ -134,11 +134,32 @@ PAGE = """<!DOCTYPE html>
 
 def test_html_becomes_text():
     assert shorten_text(PAGE, "html") == (
-        "Prices & plans\n\n# All plans\n\nSee the list, now. a < b\n\n- one\n- two\n\n"
+        "Prices & plans\n\n# All plans\n\nSee [the list](https://example.org/a), now. a < b\n\n"
+        "- one\n- two\n\n"
         "  1. x\n  2. y\n\nPlan | Note | USD\nS |  | 5\n\n```\nx = 1\n  y > 2\n```\n\n"
         "Call `f(x)` a chart\nEnd\n"
     )
     assert shorten_text(PAGE, "html", html=False) == PAGE
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ('<p>See <a href="https://a.b/x">it</a>.</p>', "See [it](https://a.b/x)."),
+        ('<p><a href="https://a.b">https://a.b</a> x</p>', "https://a.b x"),
+        (
+            '<p><a href="#top">up</a> <a href="javascript:x()">go</a> <a href="/a">a</a></p>',
+            "up go a",
+        ),
+        ('<p><a href="https://a.b/x">it', "it"),
+        ('<p><a href="https://a.b/x"></a>y</p>', "y"),
+        ('<p><input type="checkbox" checked> Vegan <input type=radio>No</p>', "[x] Vegan [ ] No"),
+        ("<select><option>a<option selected>b</select>", "a\n(selected) b"),
+        ('<p><input value="Ann"><input type="hidden" value="x">!</p>', "Ann !"),
+    ],
+)
+def test_links_and_forms_say_what_they_hold(page, text):
+    assert shorten_text(page, "html") == text
 
 
 def test_html_keeps_placeholders():
