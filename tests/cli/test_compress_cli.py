@@ -154,7 +154,8 @@ def test_tools_and_the_share_that_is_said(tmp_path):
     assert report["prompts"][0]["tool_tokens"] > 5
 
 
-def test_diff_and_explain_take_the_place_of_the_prompt(tmp_path):
+def test_diff_and_explain_take_the_place_of_the_prompt(tmp_path, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     code, out, _ = compress(PROMPTS / "review.md", "--diff")
     assert code == 0
     assert b"-         # A line is: depot, day, number of parcels.\n" in out

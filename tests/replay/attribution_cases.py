@@ -7,7 +7,7 @@ from frugalctl.replay.recipe import parse_recipe
 
 GAPS = (None, "a", "한국어")
 RULES = "You answer for the harbour office. Berths are let by the day, moorings by the month."
-SYSTEMS = {"rules": RULES, "long rules": RULES * 40}
+SYSTEMS = {"rules": RULES, "long rules": RULES * 80}
 QUESTIONS = (
     "What does a berth cost for one day?",
     "what does a berth  cost for one day",
@@ -68,12 +68,16 @@ def _rows(draw, at, alike):
         messages = None
     minute = draw(st.none() | st.integers(0, 6))
     labels = {name: draw(st.sampled_from(GAPS)) for name in ("session", "task")}
-    return row | labels | {
-        "id": f"r{at}",
-        "timestamp": None if minute is None else 1_790_812_680 + 60 * minute,
-        "messages": messages,
-        "tenant": "a" if alike else draw(st.sampled_from(GAPS)),
-    }
+    return (
+        row
+        | labels
+        | {
+            "id": f"r{at}",
+            "timestamp": None if minute is None else 1_790_812_680 + 60 * minute,
+            "messages": messages,
+            "tenant": "a" if alike else draw(st.sampled_from(GAPS)),
+        }
+    )
 
 
 @st.composite
@@ -126,9 +130,10 @@ _COMPRESS = st.fixed_dictionaries(
 _PROMPT_CACHE = st.sampled_from(
     (
         {"kind": "openai"},
+        {"kind": "blocks", "unit": 16},
         {"kind": "anthropic", "mode": "1h"},
         {"kind": "gemini-explicit", "model": "gemini-2.5-flash"},
-        {"kind": "blocks", "unit": 16, "ttl": 100},
+        {"kind": "blocks", "unit": 16, "ttl": 300},
         {"kind": "vllm", "tenants": "shared"},
     )
 )

@@ -104,7 +104,13 @@ def test_gemini_stores_a_named_cache_for_its_hour(tmp_path, day, prices):
         (system, hour_usd),
     )
     stored = report["token_classes"][-1]
-    assert stored == {"class": "storage", "tokens": None, "cost_usd": cost((system, hour_usd))}
+    assert stored == {
+        "class": "storage",
+        "tokens": None,
+        "cost_usd": cost((system, hour_usd)),
+        "baseline_tokens": None,
+        "baseline_cost_usd": 0.0,
+    }
     total = sum(Decimal(str(item["cost_usd"])) for item in report["token_classes"])
     assert float(total) == usd_of(report)
 
