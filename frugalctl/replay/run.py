@@ -137,7 +137,7 @@ def replaying(paths: Sequence[str], options: ReplayOptions) -> Generator[ReplayR
             baseline = choose_baseline(read_log(sources, read))
             log = _open_log(sources, read)
         else:
-            log = _Log(chain([first], log.batches), log.notes)
+            log = _Log(_telling(chain([first], log.batches), log.notes), log.notes)
         yield _start(log, sources, options, baseline, True, as_of_us)
 
 
@@ -237,6 +237,19 @@ def _plan_cache(
 def _read_whole(options: ReplayOptions) -> ReadOptions:
     """Every field, so that all passes over a log find the same bad lines."""
     return ReadOptions(options.on_error, model=options.model)
+
+
+def _telling(batches: Iterator[LogBatch], notes: ReadNotes) -> Iterator[LogBatch]:
+    """The batches; a note where a later one has what the first made no baseline for."""
+    told = False
+    for batch in batches:
+        if not told and _lacks_observed(batch):
+            told = True
+            notes.messages.append(
+                "the log begins with observed answers, so requests with outcomes only are "
+                "uncovered; --baseline MODEL compares them with that model"
+            )
+        yield batch
 
 
 def _lacks_observed(batch: LogBatch) -> bool:

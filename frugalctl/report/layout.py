@@ -43,11 +43,13 @@ def lay_out(report: Report) -> list[Table]:
 
 
 def _overview(report: Report, compare: bool) -> Table:
-    title = f"{report.log.requests:,} requests{_days(report)}"
+    requests = "request" if report.log.requests == 1 else "requests"
+    title = f"{report.log.requests:,} {requests}{_days(report)}"
     if not compare:
-        rows = tuple((label, show(report.baseline)) for label, show, _ in _MEASURES)
+        measured = ((label, show(report.baseline)) for label, show, _ in _MEASURES)
         header = "as logged" if report.baseline.name == "observed" else report.baseline.name
-        return Table(title, ("", f"{header}>"), rows, tell_coverage(report))
+        told = tuple(row for row in measured if row[1])
+        return Table(title, ("", f"{header}>"), told, tell_coverage(report))
     rows = [
         (label, show(report.baseline), show(report.recipe), change(report))
         for label, show, change in _MEASURES
@@ -61,7 +63,8 @@ def _overview(report: Report, compare: bool) -> Table:
         f"recipe: {report.recipe.name}>",
         "change>",
     )
-    return Table(title, columns, tuple(rows), tell_coverage(report))
+    told = tuple(row for row in rows if any(row[1:]))
+    return Table(title, columns, told, tell_coverage(report))
 
 
 def _worst_quality(report: Report) -> tuple[str, str, str, str] | None:

@@ -159,3 +159,15 @@ def test_names_that_are_not_utf8(tmp_path, log):
     for output in ("x.md", "x.txt", "-"):
         command = ("diff", os.fsdecode(name), os.fsdecode(name), "-o", output)
         assert run(*command, cwd=tmp_path).returncode == 0
+
+
+def test_a_log_that_begins_observed_tells_of_what_has_outcomes_only(tmp_path):
+    usage = {"input_tokens": 10, "output_tokens": 5}
+    observed, offline = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    observed.write_text(json.dumps({"id": "a", "model": "gpt-5.4", "usage": usage}) + "\n")
+    outcome = {"model": "gpt-4o-mini", "usage": usage, "quality": 1.0}
+    offline.write_text(json.dumps({"id": "b", "outcomes": [outcome]}) + "\n")
+    result = run("replay", observed, offline, "--json")
+    assert json.loads(result.stdout)["log"]["uncovered"] == 1
+    assert b"--baseline MODEL" in result.stderr
+    assert b"--baseline MODEL" not in run("replay", offline, "--json").stderr
