@@ -46,6 +46,8 @@ def test_the_night_job_halves_what_was_sent_by_day(tmp_path):
     assert change in head and change in result.stdout
     percent = f"{-100 * saved_usd / whole_usd:+.1f} %"
     assert f"({percent})" in head and percent in result.stdout
+    totals = result.stdout.split("\n\n")[0]
+    assert "Pairs: " in totals and "noise" not in totals, "the same requests, so surely a saving"
     for task in tasks:
         usd = replay(dump([row for row in moved if row["task"] == task]))["recipe"]["cost_usd"]
         day = replay(dump([row for row in by_day if row["task"] == task]))["recipe"]["cost_usd"]
@@ -57,10 +59,20 @@ def test_the_night_job_halves_what_was_sent_by_day(tmp_path):
 
 @needs_jq
 def test_the_night_job_takes_names_of_tasks_for_names(tmp_path):
-    log = write_rows(tmp_path / "small.jsonl", rows_of(LOG)[:20])
-    result = shell(tmp_path, RECIPES / "batch-night.sh", log, '--arg"; halt_error', "$(id)", "-n")
+    names = ('--arg"; halt_error', "$(id)", "-n")
+    rows = [row | {"task": names[at % 3], "id": None} for at, row in enumerate(rows_of(LOG)[:20])]
+    log = write_rows(tmp_path / "small.jsonl", rows)
+    result = shell(tmp_path, RECIPES / "batch-night.sh", log, *names)
     assert result.returncode == 0, result.stderr
-    assert "-$" not in result.stdout, "no task has such a name, so nothing has changed"
+    cost = next(line for line in result.stdout.splitlines() if line.startswith("cost_usd"))
+    assert " -$" in cost and cost.split()[-3] == "20", "paired, though the log has no ids"
+
+
+@needs_jq
+def test_the_night_job_refuses_a_task_that_no_request_has(tmp_path):
+    result = shell(tmp_path, RECIPES / "batch-night.sh", LOG, "summarize", "faq", "\x1b[31m")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert 'no request has the task "summarize", "\\u001b[31m"; there are: "agent"' in result.stderr
 
 
 def test_the_cascade_is_judged_on_requests_that_it_was_not_chosen_on(tmp_path):
@@ -103,7 +115,7 @@ def test_the_budget_in_plain_shell(tmp_path):
     script, head = RECIPES / "ci-budget.sh", read_head(RECIPES / "ci-budget.sh")
     alone = shell(tmp_path, script, "check", LOG)
     assert alone.returncode == 0, alone.stderr
-    assert "no llm-budget.json to compare with" in alone.stderr
+    assert "no llm-budget.parquet to compare with" in alone.stderr
     kept = shell(tmp_path, script, "keep", LOG)
     assert kept.returncode == 0, kept.stderr
     same = shell(tmp_path, script, "check", LOG)

@@ -53,6 +53,7 @@ class Repository:
     """A repository with what the workflow expects, and the parts of GitHub that it uses."""
 
     def __init__(self, folder):
+        self.source = "./vendor/frugalctl"
         self.home = folder
         self.path = folder / "bot"
         self.cache = {}
@@ -92,7 +93,7 @@ class Repository:
             if "run" in step:
                 env = {
                     k: self.fill(v) for k, v in {**WORKFLOW["env"], **step.get("env", {})}.items()
-                }
+                } | {"FRUGALCTL": self.source}
                 bash = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")
                 done = shell(self.path, *bash, step["run"], **told, **env)
                 result.printed[step["name"]] = done.stdout + done.stderr
@@ -206,6 +207,18 @@ def test_a_budget_turns_red_and_green_again(repository):
     assert "+13.9 %" not in comment["body"]
 
 
+@pytest.mark.parametrize("source", ["", "frugalctl", "frugalctl==0.1.0", "git+https://host/it"])
+def test_where_to_install_from_has_to_be_filled_in(repository, source):
+    assert WORKFLOW["env"] == {"FRUGALCTL": ""} and "fill in FRUGALCTL" in TEXT
+    repository.commit({"README.md": b""})
+    repository.source = source
+    for job in ("prompts", "budget"):
+        result = repository.run(job, "pull_request")
+        assert result.failed == "Install frugalctl"
+        assert "::error::fill in FRUGALCTL" in result.printed["Install frugalctl"]
+    assert not (repository.home / "installed").exists()
+
+
 @needs_jq
 def test_an_evaluation_that_fails_leaves_no_comment(repository):
     repository.commit({"README.md": b""})
@@ -233,7 +246,7 @@ def test_a_prompt_turns_red_and_green_again(repository):
     said = red.printed[red.failed]
     assert "::error" in said and "cost_usd > +5%" in said
     reason = "prompts/support.md:1: {now} changes with every request"
-    assert f"::notice title=prompts::{reason}" in said
+    assert f"::notice file=prompts/support.md,line=1,title=prompts::{reason}" in said
     assert reason in red.summary and "cost_usd > +5%" in red.summary
 
     repository.commit({"prompts/support.md": f"{prompt}\nBe brief.\n".encode()})

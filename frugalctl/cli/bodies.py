@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from frugalctl.report.noise import Estimate
 
 
 def load_body(path: str, seed: int) -> dict[str, Any]:
@@ -14,18 +17,32 @@ def load_body(path: str, seed: int) -> dict[str, Any]:
     """
     from frugalctl.report.metrics import load_report
 
-    return _sum_up(path, seed) if _is_ledger(path) else load_report(path)
+    return _sum_up(path, seed) if is_ledger_file(path) else load_report(path)
 
 
 def is_kept(path: str) -> bool:
     """Whether a file holds a replay, as a report or as a ledger, and no log."""
     from frugalctl.report.metrics import is_report
 
-    return path != "-" and (is_report(path) or _is_ledger(path))
+    return path != "-" and (is_report(path) or is_ledger_file(path))
 
 
-def _is_ledger(path: str) -> bool:
-    """Looks at the file itself first: reports need none of what reads parquet."""
+def pair_files(base: str, head: str, seed: int) -> dict[str, Estimate] | None:
+    """The changes between two ledgers of the same requests, by metric; None of anything else.
+
+    Raises:
+        InputError: a ledger is damaged.
+    """
+    if not (is_ledger_file(base) and is_ledger_file(head)):
+        return None
+    from frugalctl.replay.ledger import open_ledger
+    from frugalctl.report.pairs import pair_ledgers
+
+    return pair_ledgers(open_ledger(base)[1], open_ledger(head)[1], seed=seed) or None
+
+
+def is_ledger_file(path: str) -> bool:
+    """Whether a file is a ledger; looks at it without what reads parquet first."""
     try:
         with Path(path).open("rb") as file:
             if file.read(4) != b"PAR1":

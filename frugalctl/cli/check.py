@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from frugalctl.replay.run import ReplayOptions
     from frugalctl.report.gate import Gate
     from frugalctl.report.metrics import Body
+    from frugalctl.report.noise import Estimate
     from frugalctl.report.verdicts.model import Judgement, PromptFindings
 
 _OF_THE_REPLAY = (
@@ -65,7 +67,9 @@ def check(
     ] = None,
     allow_new: Annotated[
         bool,
-        typer.Option("--allow-new", help="Pass gates on changes of what the baseline lacks."),
+        typer.Option(
+            "--allow-new", help="Pass gates on changes of what the baseline, if any, lacks."
+        ),
     ] = False,
     ignore_noise: Annotated[
         bool, typer.Option("--ignore-noise", help="Pass changes that are within noise.")
@@ -150,10 +154,12 @@ def check(
     said = _name_flags(context)
     if against:
         _refuse(said, ("--baseline",), "--base says where the old templates are")
+        gates = _skip_answers(gates, len(fail_if or []))
         reports = _replay_prompts(logs, against, base, options, seed, requests_per_month)
     else:
         _refuse(said, ("--base", "--requests-per-month"), "it goes with --against LOG")
-        reports = _read_reports(logs, gates, baseline, options, seed, said)
+        _require(gates, logs, needs_base=not (baseline or allow_new))
+        reports = _read_reports(logs, baseline, options, seed, said)
     judgement = _judge(gates, reports, allow_new, ignore_noise)
     _print_judgement(judgement, chosen, output)
     _end(judgement, exit_zero)
@@ -161,10 +167,16 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class _Reports:
-    """The report to judge, what it is compared with, and what was found about prompts."""
+    """The report to judge, what it is compared with, and what else is known of the two.
+
+    Attributes:
+        pairs: changes that are known request by request.
+        prompts: what was found about prompts.
+    """
 
     head: Body
     base: Body | None
+    pairs: dict[str, Estimate] | None = None
     prompts: PromptFindings | None = None
 
 
@@ -196,41 +208,71 @@ def _gather_gates(texts: list[str], *, with_configured: bool) -> list[Gate]:
     return found + [parse_gate(text) for text in texts]
 
 
-def _read_reports(
-    logs: list[str],
-    gates: list[Gate],
-    baseline: str | None,
-    options: Callable[[], ReplayOptions],
-    seed: int,
-    said: frozenset[str],
-) -> _Reports:
-    from frugalctl.cli.bodies import is_kept, load_body
+def _skip_answers(gates: list[Gate], of_flags: int) -> list[Gate]:
+    """The gates, those of the configuration that need new answers marked as not to be judged."""
+    from dataclasses import replace
+
+    from frugalctl.cli.console import note
+    from frugalctl.report.metrics import is_of_answers
+
+    configured = len(gates) - of_flags
+    found = [
+        replace(gate, skipped=at < configured and is_of_answers(gate.metric))
+        for at, gate in enumerate(gates)
+    ]
+    skipped = [gate.text for gate in found if gate.skipped]
+    if skipped:
+        note(f"not judged, for nobody has answered the new prompts yet: {'; '.join(skipped)}")
+    return found
+
+
+def _require(gates: list[Gate], logs: list[str], *, needs_base: bool) -> None:
+    """Refuse what cannot be judged, before the work."""
     from frugalctl.report.gate import require_base
 
     if not gates:
         hint = "--fail-if 'cost_usd > +5%', or [tool.frugalctl.gates] in pyproject.toml"
         raise UsageError("no gate to judge", hint=hint)
-    base = load_body(baseline, seed) if baseline else None
-    if base is None:
+    if needs_base:
         require_base(gates)
     for path in logs:
         if Path(path).is_dir():
             hint = "to price a change of prompt templates, add --against LOG"
             raise InputError("is a directory", where=path, hint=hint)
+
+
+def _read_reports(
+    logs: list[str],
+    baseline: str | None,
+    options: Callable[[], ReplayOptions],
+    seed: int,
+    said: frozenset[str],
+) -> _Reports:
+    from frugalctl.cli.bodies import is_kept, is_ledger_file, load_body, pair_files
+
+    base = load_body(baseline, seed) if baseline else None
     kept = [path for path in logs if is_kept(path)]
+    if not kept and baseline and is_ledger_file(baseline):
+        with TemporaryDirectory(prefix="frugalctl-") as folder:
+            ledger = str(Path(folder) / "run.parquet")
+            head = _replay(logs, options, seed, ledger)
+            return _Reports(head, base, pair_files(baseline, ledger, seed))
     if not kept:
         return _Reports(_replay(logs, options, seed), base)
     if len(logs) > 1:
         raise UsageError(f"{kept[0]} is a replay that was kept, and stands alone")
     _refuse(said, _OF_THE_REPLAY, f"{kept[0]} was replayed already; give the log")
-    return _Reports(load_body(kept[0], seed), base)
+    pairs = pair_files(baseline, kept[0], seed) if baseline else None
+    return _Reports(load_body(kept[0], seed), base, pairs)
 
 
-def _replay(logs: list[str], options: Callable[[], ReplayOptions], seed: int) -> Body:
+def _replay(
+    logs: list[str], options: Callable[[], ReplayOptions], seed: int, ledger: str | None = None
+) -> Body:
     from frugalctl.report.encode import encode_report
 
     spare_pandas()
-    return encode_report(replay_logs(logs, options(), seed)[0])
+    return encode_report(replay_logs(logs, options(), seed, ledger)[0])
 
 
 def _replay_prompts(
@@ -247,7 +289,7 @@ def _replay_prompts(
     spare_pandas()
     found = replay_prompts(paths, against, base, options(), seed, requests_per_month)
     prompts = PromptFindings(tuple(found.tables), tuple(found.remarks), tuple(found.records))
-    return _Reports(found.head, found.base, prompts)
+    return _Reports(found.head, found.base, prompts=prompts)
 
 
 def _judge(gates: list[Gate], reports: _Reports, allow_new: bool, ignore_noise: bool) -> Judgement:
@@ -258,6 +300,7 @@ def _judge(gates: list[Gate], reports: _Reports, allow_new: bool, ignore_noise: 
         gates,
         reports.head,
         reports.base,
+        pairs=reports.pairs,
         allow_new=allow_new,
         ignore_noise=ignore_noise,
         prompts=reports.prompts,

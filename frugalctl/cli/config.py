@@ -170,9 +170,8 @@ def _to_parameters(table: dict[str, Any], command: Any, where: str, path: str) -
             holder = found.setdefault(default.name, {}) if default else found
             holder[options[name].name] = value
         else:
-            raise ConfigError(
-                f"unknown key {full!r}", where=where, hint=_hint(name, (*commands, *options))
-            )
+            known = (*commands, *options, *(() if path else (_GATES,)))
+            raise ConfigError(f"unknown key {full!r}", where=where, hint=_hint(name, known))
     return found
 
 

@@ -33,8 +33,8 @@ def diff(
     """What changed between two reports: old -> new, amount, percent.
 
     Totals first, then by model, lever, token class, task and tenant: what changed, the biggest
-    first. A change that may be none is said to be within noise. As Markdown it is a comment for a
-    pull request.
+    first. A change that may be none is said to be within noise. Two ledgers of the same requests
+    are compared request by request. As Markdown it is a comment for a pull request.
 
     Examples:
       frugalctl replay log.jsonl --json -o base.json
@@ -43,14 +43,15 @@ def diff(
 
       frugalctl diff base.json head.json -o comment.md
     """
-    from frugalctl.cli.bodies import load_body
+    from frugalctl.cli.bodies import load_body, pair_files
     from frugalctl.cli.console import note, print_text, render_tables
     from frugalctl.report import diff_layout
     from frugalctl.report.diff import compare_reports, warn_differences
 
     chosen = prepare_output(chosen_format, as_json, output, [base, head])
-    old, new = load_body(base, seed), load_body(head, seed)
-    changes, warnings = compare_reports(old, new, everything=everything), warn_differences(old, new)
+    old, new, pairs = load_body(base, seed), load_body(head, seed), pair_files(base, head, seed)
+    changes = compare_reports(old, new, pairs, everything=everything)
+    warnings = warn_differences(old, new, pairs)
     for warning in warnings:
         note(warning)
     most = None if everything else diff_layout.MOST_ITEMS

@@ -104,12 +104,13 @@ class LedgerBatch:
 class SingleModel:
     """What one model alone takes a request, in the mean, with 95 % intervals.
 
-    Each mean is over the evaluated requests that count in the comparison and where it is known.
+    All means are over evaluated requests that count in the comparison; cost and quality over the
+    same ones, where both are known.
 
     Attributes:
         requests: how many of them the model answered.
-        cost_usd: over `cost_n` requests; None where unknown.
-        quality: over `quality_n` requests.
+        cost_usd: over `n` requests; None where unknown.
+        quality: over the same.
         latency_ms: over `latency_n` requests.
     """
 
@@ -117,10 +118,9 @@ class SingleModel:
     requests: int
     cost_usd: float | None
     cost_usd_ci95: tuple[float, float] | None
-    cost_n: int
     quality: float | None
     quality_ci95: tuple[float, float] | None
-    quality_n: int
+    n: int
     latency_ms: float | None
     latency_ms_ci95: tuple[float, float] | None
     latency_n: int

@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import pyarrow as pa
 
 from frugalctl.log.schema import LogBatch
 from frugalctl.replay.answers import Answers
@@ -52,10 +53,56 @@ class _Figure:
 
 
 @dataclass(slots=True)
+class CostQuality:
+    """Running totals of cost and quality over the same requests: where both are known."""
+
+    _picos: _Figure = field(default_factory=_Figure)
+    _quality: _Figure = field(default_factory=_Figure)
+
+    def add(self, groups: Integers, cost_usd: Floats, quality: Floats) -> None:
+        """Add requests with their random groups; NaN where unknown."""
+        both = ~np.isnan(cost_usd) & ~np.isnan(quality)
+        self._picos.add(groups[both], np.rint(cost_usd[both] * _PICOS))
+        self._quality.add(groups[both], quality[both])
+
+    def estimate(self) -> dict[str, Any]:
+        """Means a request with 95 % intervals, by the names of `SingleModel`, and `n`."""
+        cost, quality = self._picos.estimate(), self._quality.estimate()
+        low_high, bounds = cost["ci95"], quality["ci95"]
+        ends = None if low_high is None else (low_high[0] / _PICOS, low_high[1] / _PICOS)
+        return {
+            "cost_usd": None if cost["mean"] is None else cost["mean"] / _PICOS,
+            "cost_usd_ci95": ends,
+            "quality": quality["mean"],
+            "quality_ci95": None if bounds is None else (max(bounds[0], 0.0), min(bounds[1], 1.0)),
+            "n": cost["n"],
+        }
+
+
+class SessionGroups:
+    """Assigns each request to a random group: its session's, or one of its own."""
+
+    def __init__(self) -> None:
+        self._alone = 0
+
+    def assign(self, sessions: pa.Array) -> Integers:
+        """The groups of a batch of sessions (null: no session)."""
+        encoded = sessions.dictionary_encode()
+        alone = encoded.indices.is_null().to_numpy(zero_copy_only=False)
+        groups = np.empty(len(sessions), dtype=np.int64)
+        names: list[str] = encoded.dictionary.to_pylist()
+        of_names = np.array([crc32(name.encode()) % _GROUPS for name in names], dtype=np.int64)
+        known = encoded.indices.drop_null().to_numpy(zero_copy_only=False)
+        groups[~alone] = of_names[known]
+        groups[alone] = (self._alone + np.arange(int(alone.sum()))) % _GROUPS
+        self._alone += int(alone.sum())
+        return groups
+
+
+@dataclass(slots=True)
 class _Model:
     requests: int = 0
-    picos: _Figure = field(default_factory=_Figure)
-    quality: _Figure = field(default_factory=_Figure)
+    point: CostQuality = field(default_factory=CostQuality)
     latency_ms: _Figure = field(default_factory=_Figure)
 
 
@@ -69,7 +116,7 @@ class SingleModels:
 
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
-        self._alone = 0
+        self._groups = SessionGroups()
 
     def add(self, batch: LogBatch, answers: Answers, covered: Mask) -> None:
         """Add a batch, its answers priced."""
@@ -78,7 +125,7 @@ class SingleModels:
         counted = evaluated & covered
         if not counted.any():
             return
-        groups = self._group(batch)
+        groups = self._groups.assign(batch.column("session"))
         for name in answers.side.model.unique().drop_null().to_pylist():
             if name not in self._models and len(self._models) >= MOST_MODELS:
                 continue
@@ -88,23 +135,9 @@ class SingleModels:
                 at = answer[rows]
                 found = self._models.setdefault(name, _Model())
                 found.requests += len(rows)
-                found.picos.add(groups[rows], np.rint(answers.side.cost_usd[at] * _PICOS))
-                found.quality.add(groups[rows], answers.side.quality[at])
+                side = answers.side
+                found.point.add(groups[rows], side.cost_usd[at], side.quality[at])
                 found.latency_ms.add(groups[rows], answers.side.latency_ms[at])
-
-    def _group(self, batch: LogBatch) -> Integers:
-        """A random group for each request, its session's or one of its own."""
-        sessions = batch.column("session")
-        encoded = sessions.dictionary_encode()
-        alone = encoded.indices.is_null().to_numpy(zero_copy_only=False)
-        groups = np.empty(len(sessions), dtype=np.int64)
-        names: list[str] = encoded.dictionary.to_pylist()
-        of_names = np.array([crc32(name.encode()) % _GROUPS for name in names], dtype=np.int64)
-        known = encoded.indices.drop_null().to_numpy(zero_copy_only=False)
-        groups[~alone] = of_names[known]
-        groups[alone] = (self._alone + np.arange(int(alone.sum()))) % _GROUPS
-        self._alone += int(alone.sum())
-        return groups
 
     def summaries(self) -> tuple[SingleModel, ...]:
         """The models by name."""
@@ -112,19 +145,11 @@ class SingleModels:
 
 
 def _summarise(name: str, model: _Model) -> SingleModel:
-    cost = model.picos.estimate()
-    low_high = cost["ci95"]
-    quality, latency = model.quality.estimate(), model.latency_ms.estimate()
-    bounds = quality["ci95"]
+    latency = model.latency_ms.estimate()
     return SingleModel(
         model=name,
         requests=model.requests,
-        cost_usd=None if cost["mean"] is None else cost["mean"] / _PICOS,
-        cost_usd_ci95=None if low_high is None else (low_high[0] / _PICOS, low_high[1] / _PICOS),
-        cost_n=cost["n"],
-        quality=quality["mean"],
-        quality_ci95=None if bounds is None else (max(bounds[0], 0.0), min(bounds[1], 1.0)),
-        quality_n=quality["n"],
+        **model.point.estimate(),
         latency_ms=latency["mean"],
         latency_ms_ci95=latency["ci95"],
         latency_n=latency["n"],

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from frugalctl.report.metrics import Body, Metrics, list_items, list_metrics
 from frugalctl.report.model import Interval
-from frugalctl.report.noise import are_same_requests, estimate_change, is_noise
-from frugalctl.report.tables import format_interval, format_number, format_usd, format_usd_interval
+from frugalctl.report.noise import Pairs, estimate_change, pair_reports
+from frugalctl.report.tables import (
+    format_interval,
+    format_number,
+    format_percent,
+    format_usd,
+    format_usd_interval,
+)
 
 _LEVER_DETAILS = {"semantic_cache", "compress", "prompt_cache"}
 _ALWAYS = ("recipe.cost_usd", "recipe.quality.mean", "recipe.latency_ms.mean")
@@ -16,6 +23,7 @@ _FIRST = ("recipe.cost_usd", "recipe.quality", "recipe.latency_ms", "recipe.")
 _OF_THE_BASELINE = ("baseline", "delta", "days")
 _POPULATION = ("log.requests", "log.priced", "log.uncovered")
 _SECTIONS = ("recipe", "levers", "models", "tasks", "tenants", "token_classes", "log")
+NO_PAIRS = "none"
 _WEIGHTS = ("cost_usd", "saved_usd", "tokens")
 
 
@@ -29,10 +37,12 @@ class Change:
         metric: its whole path.
         base: the old value; None is unknown, or not there.
         head: the new value, likewise.
-        amount: new minus old.
+        amount: new minus old; over the same requests where there are pairs.
         percent: the amount in percent of the old value; None for an old value of 0.
         interval: the 95 % interval of the amount, None where it is unknown.
         noise: whether the interval holds no change at all; None where there is no interval.
+        pairs: over how many requests the amount is, each compared with itself; None where it is
+            the difference of the two values.
         status: "same", "changed", "new" or "gone".
     """
 
@@ -45,10 +55,13 @@ class Change:
     percent: float | None
     interval: Interval | None
     noise: bool | None
+    pairs: int | None
     status: str
 
 
-def compare_reports(base: Body, head: Body, *, everything: bool = False) -> list[Change]:
+def compare_reports(
+    base: Body, head: Body, pairs: Pairs | None = None, *, everything: bool = False
+) -> list[Change]:
     """The metrics that differ: totals first, then section by section, the biggest first.
 
     Cost, quality and mean latency are there even where they are equal. Items of a section
@@ -57,14 +70,16 @@ def compare_reports(base: Body, head: Body, *, everything: bool = False) -> list
     Args:
         base: the old report.
         head: the new one.
+        pairs: changes that are known request by request; None takes what the reports know.
         everything: also what is equal, days, the baseline, the ends of intervals, and the inner
             figures of a lever that only one of them has.
     """
-    old, new, same = list_metrics(base), list_metrics(head), are_same_requests(base, head)
+    old, new = list_metrics(base), list_metrics(head)
+    pairs = pair_reports(base, head) if pairs is None else pairs
     names = list_items(base) | list_items(head)
     paths = sorted(_merge(list(old), list(new)), key=_rank)
     changes = [
-        _compare(path, names.get(_strip_end(path).rsplit(".", 1)[0]), old, new, same)
+        _compare(path, names.get(_strip_end(path).rsplit(".", 1)[0]), old, new, pairs)
         for path in paths
         if everything or not _is_detail(path)
     ]
@@ -102,14 +117,9 @@ def _merge(old: list[str], new: list[str]) -> list[str]:
     return [path for paths in by_section.values() for path in paths]
 
 
-def _compare(path: str, name: str | None, old: Metrics, new: Metrics, same: bool) -> Change:
+def _compare(path: str, name: str | None, old: Metrics, new: Metrics, pairs: Pairs) -> Change:
     base, head = old.get(path), new.get(path)
-    amount = percent = interval = noise = None
-    if base is not None and head is not None:
-        amount = head - base
-        percent = 100 * amount / abs(base) if base else None
-        interval = estimate_change(path, old, new, same=same)
-        noise = is_noise(amount, interval)
+    found = estimate_change(path, old, new, pairs)
     status = "same" if base == head else "changed"
     if (path in old) != (path in new):
         status = "new" if path in new else "gone"
@@ -119,10 +129,11 @@ def _compare(path: str, name: str | None, old: Metrics, new: Metrics, same: bool
         metric=path,
         base=base,
         head=head,
-        amount=amount,
-        percent=percent,
-        interval=interval,
-        noise=noise,
+        amount=found and found.amount,
+        percent=found and found.percent,
+        interval=found and found.interval,
+        noise=found and found.noise,
+        pairs=found and found.pairs,
         status=status,
     )
 
@@ -150,10 +161,16 @@ def _weigh(group: list[Change]) -> tuple[float, ...]:
     return tuple(-size for size in sizes.values())
 
 
-def warn_differences(base: Body, head: Body) -> list[str]:
-    """Sentences on what else than the recipe differs between two reports."""
+def warn_differences(base: Body, head: Body, pairs: Pairs | None = None) -> list[str]:
+    """Sentences on what else than the recipe differs between two reports.
+
+    Args:
+        base: the old report.
+        head: the new one.
+        pairs: changes that are known request by request, from ledgers.
+    """
     old, new = base.get("origin", {}), head.get("origin", {})
-    found = [_warn_requests(base, head)]
+    found = [_warn_requests(base, head, bool(pairs))]
     prices = _name_differences(old, new, ("prices", "price_book", "as_of"))
     if prices:
         found.append(f"prices changed between the reports ({prices}): part of the change is theirs")
@@ -166,7 +183,7 @@ def warn_differences(base: Body, head: Body) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _warn_requests(base: Body, head: Body) -> str:
+def _warn_requests(base: Body, head: Body, paired: bool) -> str:
     old, new = list_metrics(base), list_metrics(head)
     counts = [
         f"{path.removeprefix('log.')} {format_metric(path, old.get(path))} -> "
@@ -176,11 +193,14 @@ def _warn_requests(base: Body, head: Body) -> str:
     ]
     if counts:
         told = ", ".join(counts)
-        return f"the reports cover different requests ({told}): totals are not like for like"
+        but = "; paired changes are" if paired else ""
+        return f"the reports cover different requests ({told}): totals are not like for like{but}"
     inputs = [body.get("origin", {}).get("input_xxh3") for body in (base, head)]
-    if None not in inputs and inputs[0] != inputs[1]:
-        return "the reports are of different logs with as many requests"
-    return ""
+    if None in inputs or inputs[0] == inputs[1]:
+        return ""
+    if paired:
+        return "the logs differ, and have the same requests by id: changes are paired"
+    return "the reports are of different logs with as many requests"
 
 
 def _name_differences(old: dict[str, Any], new: dict[str, Any], keys: tuple[str, ...]) -> str:
@@ -199,6 +219,8 @@ def format_metric(path: str, value: float | None, *, sign: bool = False) -> str:
     """A metric's value, written as its path suggests."""
     if _is_money(path):
         return format_usd(value, sign=sign)
+    if _strip_end(path).endswith(("_pct", "_pct_ci95")):
+        return format_percent(value)
     digits = 0 if isinstance(value, int) else 1 if "latency" in path else 4
     return format_number(value, digits, sign=sign)
 
@@ -209,6 +231,23 @@ def _is_money(path: str) -> bool:
 
 def _strip_end(path: str) -> str:
     return path.removesuffix(".lo").removesuffix(".hi")
+
+
+def note_pairs(pairs: Sequence[tuple[Interval | None, int | None]]) -> tuple[str, ...]:
+    """What a table says below of changes, each with its interval and its pairs."""
+    notes: list[str] = []
+    if any(count is not None for _, count in pairs):
+        notes.append("Pairs: the change is of so many requests, compared one by one.")
+    if any(interval and count is None for interval, count in pairs):
+        notes.append("Without pairs, an interval is that of independent samples.")
+    return tuple(notes)
+
+
+def format_pairs(interval: Interval | None, pairs: int | None) -> str:
+    """How many pairs a change is over; empty where it has no interval either."""
+    if pairs is not None:
+        return f"{pairs:,}"
+    return NO_PAIRS if interval else ""
 
 
 def format_metric_interval(path: str, interval: Interval | None) -> str:

@@ -9,14 +9,23 @@ from typing import Any
 
 import frugalctl
 from frugalctl.report.comment import Block, render_comment
-from frugalctl.report.diff import Change, format_metric, format_metric_interval
+from frugalctl.report.diff import (
+    NO_PAIRS,
+    Change,
+    format_metric,
+    format_metric_interval,
+    format_pairs,
+    note_pairs,
+)
 from frugalctl.report.metrics import quote_name
 from frugalctl.report.tables import Table, clip, format_percent, render_csv
 
 SCHEMA_VERSION = 1
 
 _ALWAYS = ("metric", "old -> new>", "amount>", "percent>")
-_CSV = ("section", "name", "metric", "base", "head", "amount", "percent", "noise", "status")
+_CSV = (
+    "section", "name", "metric", "base", "head", "amount", "percent", "noise", "pairs", "status",
+)  # fmt: skip
 _TITLES = {"recipe": "Totals of the recipe", "log": "The log", "baseline": "The baseline"}
 _NOUNS = {"token_classes": "token class"}
 MOST_ITEMS = 20
@@ -38,18 +47,24 @@ def lay_out_changes(changes: Sequence[Change], most: int | None = MOST_ITEMS) ->
 def _lay_out_section(section: str, changes: list[Change], most: int | None) -> Table:
     names = list(dict.fromkeys(change.name for change in changes))
     shown = set(names[:most])
-    rows = [_show(change) for change in changes if change.name in shown]
+    kept = [change for change in changes if change.name in shown]
+    rows = [_show(change) for change in kept]
     noun = _NOUNS.get(section, section.removesuffix("s").replace("_", " "))
-    columns = (noun, "metric", "old -> new>", "amount>", "95 % interval>", "percent>")
-    kept = [
-        at for at, column in enumerate(columns) if column in _ALWAYS or any(row[at] for row in rows)
+    columns = (noun, "metric", "old -> new>", "amount>", "95 % interval>", "pairs>", "percent>")
+    full = [
+        at
+        for at, column in enumerate(columns)
+        if column in _ALWAYS or any(row[at] not in ("", NO_PAIRS) for row in rows)
     ]
     left_out = len(names) - len(shown)
+    notes = note_pairs([(change.interval, change.pairs) for change in kept if change.amount])
+    if left_out:
+        notes += (f"{left_out:,} more have changed less; --all shows them.",)
     return Table(
         _TITLES.get(section, f"By {noun}" if names != [""] else noun.capitalize()),
-        tuple(columns[at] for at in kept),
-        tuple(tuple(row[at] for at in kept) for row in _fold(rows)),
-        (f"{left_out:,} more have changed less; --all shows them.",) if left_out else (),
+        tuple(columns[at] for at in full),
+        tuple(tuple(row[at] for at in full) for row in _fold(rows)),
+        notes,
     )
 
 
@@ -75,6 +90,7 @@ def _show(change: Change) -> tuple[str, ...]:
         show_values(change),
         amount,
         _show_interval(change),
+        format_pairs(change.interval, change.pairs) if change.amount else "",
         percent,
     )
 
@@ -152,6 +168,7 @@ def encode_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
             "percent": change.percent,
             "amount_ci95": None if change.interval is None else list(change.interval),
             "noise": change.noise,
+            "pairs": change.pairs,
             "status": change.status,
         }
         for change in changes

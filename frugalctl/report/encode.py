@@ -34,8 +34,10 @@ def encode_report(report: Report) -> dict[str, Any]:
             "cost_pct": _rounded(delta.cost_pct),
             "quality": _rounded(delta.quality),
             "quality_ci95": _pair(delta.quality_ci95),
+            "quality_n": delta.quality_n,
             "latency_ms_mean": _rounded(delta.latency_ms_mean),
             "latency_ms_mean_ci95": _pair(delta.latency_ms_mean_ci95),
+            "latency_ms_mean_n": delta.latency_ms_mean_n,
         },
         "models": [
             {
@@ -98,10 +100,13 @@ def _encode_group(key: str, group: GroupSummary) -> dict[str, Any]:
         key: group.name,
         "requests": group.requests,
         "uncovered": group.uncovered,
+        "priced": group.priced,
         "baseline_cost_usd": _money(group.baseline_cost_usd),
         "cost_usd": _money(group.cost_usd),
         "baseline_quality": _rounded(group.baseline_quality),
+        "baseline_quality_n": group.baseline_quality_n,
         "quality": _rounded(group.quality),
+        "quality_n": group.quality_n,
         "baseline_latency_ms_mean": _rounded(group.baseline_latency_ms_mean),
         "latency_ms_mean": _rounded(group.latency_ms_mean),
     }

@@ -20,12 +20,13 @@ from frugalctl.report.metrics import (
     Body,
     Metrics,
     find_interval,
+    is_share,
     list_metrics,
     refuse_metric,
     resolve_metric,
 )
 from frugalctl.report.model import Interval
-from frugalctl.report.noise import are_same_requests, estimate_change, is_noise
+from frugalctl.report.noise import Estimate, Pairs, estimate_change, is_noise, pair_reports
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -53,6 +54,7 @@ class Gate:
         relative: compared with the change against the base report.
         percent: the change is in percent.
         name: what the configuration calls it.
+        skipped: not to be judged, for what is judged says nothing about the metric.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Gate:
     relative: bool
     percent: bool
     name: str | None = None
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +75,26 @@ class Verdict:
         gate: the gate.
         metric: the metric's full path.
         base: its value in the base report, None where that was not needed or is new.
-        head: its value now.
+        head: its value now; None in a gate that is not judged.
         compared: the number that was compared: the value, the change, or the percentage; None
             where there is nothing to compare with.
         interval: the 95 % interval of a change, in the unit of `compared`; None where unknown.
         noise: whether the interval holds no change at all; None where there is no interval.
-        status: "passed", "failed", "noise" (it came true within noise, which was to be ignored)
-            or "new" (the base report lacks the metric, which was to be allowed).
+        pairs: over how many requests the change is, each compared with itself; None where the two
+            values are compared.
+        status: "passed", "failed", "ignored" (it came true within noise, which was to be ignored),
+            "new" (the base lacks the metric, which was to be allowed) or "not judged".
     """
 
     gate: Gate
     metric: str
     base: float | None
-    head: float
+    head: float | None
     compared: float | None
     interval: Interval | None
     noise: bool | None
     status: str
+    pairs: int | None = None
 
     @property
     def failed(self) -> bool:
@@ -106,15 +112,15 @@ def parse_gate(text: str, name: str | None = None) -> Gate:
     if not found or math.isinf(float(found["number"])):
         raise UsageError(f"not a gate: {text!r}", hint="write 'cost_usd > +5%' or 'quality < 0.8'")
     sign, percent, metric = found["sign"], bool(found["percent"]), found["metric"].strip()
-    if percent and not sign:
-        raise UsageError(
-            f"a percentage is a change and needs a sign: {text!r}",
-            hint=f"write '{metric} {found['operator']} +{found['number']}%'",
-        )
     if percent and metric.startswith("delta."):
         raise UsageError(
             f"{metric} is a change already and takes no percentage: {text!r}",
             hint="delta.cost_pct is in percent: 'delta.cost_pct > 5'",
+        )
+    if percent and not sign:
+        raise UsageError(
+            f"a percentage is a change and needs a sign: {text!r}",
+            hint=_hint_at_sign(metric, found["operator"], found["number"]),
         )
     return Gate(
         text=text,
@@ -127,6 +133,14 @@ def parse_gate(text: str, name: str | None = None) -> Gate:
     )
 
 
+def _hint_at_sign(metric: str, compare: str, number: str) -> str:
+    change = f"'{metric} {compare} +{number}%'"
+    if not is_share(metric):
+        return f"write {change}"
+    share = float(f"{float(number) / 100:.12g}")
+    return f"{metric} is in [0, 1]: write '{metric} {compare} {share}', or {change} for its change"
+
+
 def require_base(gates: Sequence[Gate]) -> None:
     """Refuse gates on a change where there is no base report.
 
@@ -134,9 +148,10 @@ def require_base(gates: Sequence[Gate]) -> None:
         UsageError: there is one.
     """
     for gate in gates:
-        if gate.relative:
+        if gate.relative and not gate.skipped:
             raise UsageError(
-                f"{gate.text!r} compares with a base report", hint="--baseline base.json"
+                f"{gate.text!r} compares with a base report",
+                hint="--baseline base.json; --allow-new passes it where there is none yet",
             )
 
 
@@ -145,6 +160,7 @@ def judge_gates(
     head: Body,
     base: Body | None,
     *,
+    pairs: Pairs | None = None,
     allow_new: bool = False,
     ignore_noise: bool = False,
 ) -> tuple[Verdict, ...]:
@@ -154,86 +170,97 @@ def judge_gates(
         gates: the gates.
         head: the report to judge.
         base: the report to compare with; needed by gates on a change.
-        allow_new: a gate on a change of what the base report lacks is no error.
+        pairs: changes that are known request by request; None takes what the reports know.
+        allow_new: a gate on a change of what the base report lacks is no error; nor is one where
+            there is no base report.
         ignore_noise: a change within noise does not fail.
 
     Raises:
         UsageError: a metric is unknown, or has no value, in either report; no base report where
             one is needed; a percentage of zero.
     """
-    if base is None:
+    if base is None and not allow_new:
         require_base(gates)
-    now, before = list_metrics(head), list_metrics(base or {})
-    same = base is not None and are_same_requests(base, head)
-    return tuple(
-        _judge_change(gate, now, before, same, allow_new, ignore_noise)
-        if gate.relative
-        else _judge_value(gate, now, before, ignore_noise)
-        for gate in gates
-    )
+    if pairs is None:
+        pairs = pair_reports(base or {}, head)
+    judged = _Judged(list_metrics(head), list_metrics(base or {}), pairs, allow_new, ignore_noise)
+    return tuple(_judge(gate, judged) for gate in gates)
 
 
-def _judge_value(gate: Gate, now: Metrics, before: Metrics, ignore_noise: bool) -> Verdict:
-    path = _find(gate, now, before)
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What gates are judged on, and how."""
+
+    now: Metrics
+    before: Metrics
+    pairs: Pairs
+    allow_new: bool
+    ignore_noise: bool
+
+
+def _judge(gate: Gate, judged: _Judged) -> Verdict:
+    if gate.skipped:
+        path = resolve_metric(gate.metric, judged.now) or gate.metric
+        return Verdict(gate, path, None, None, None, None, None, "not judged")
+    return _judge_change(gate, judged) if gate.relative else _judge_value(gate, judged)
+
+
+def _judge_value(gate: Gate, judged: _Judged) -> Verdict:
+    now = judged.now
+    path = _find(gate, judged)
     value = _read(path, now, "the report")
     interval = find_interval(path, now) if path.startswith("delta.") else None
-    return _decide(gate, path, None, value, value, interval, ignore_noise)
+    noise = is_noise(value, interval)
+    status = _decide(gate, value, noise, judged)
+    return Verdict(gate, path, None, value, value, interval, noise, status)
 
 
-def _judge_change(
-    gate: Gate, now: Metrics, before: Metrics, same: bool, allow_new: bool, ignore_noise: bool
-) -> Verdict:
-    path = _find(gate, now, before)
-    head = _read(path, now, "the report")
-    if allow_new and before.get(path) is None:
+def _judge_change(gate: Gate, judged: _Judged) -> Verdict:
+    path = _find(gate, judged)
+    head = _read(path, judged.now, "the report")
+    if judged.allow_new and judged.before.get(path) is None:
         return Verdict(gate, path, None, head, None, None, None, "new")
-    base = _read(path, before, "the base report", hint="--allow-new lets what is new pass")
-    change, interval = head - base, estimate_change(path, before, now, same=same)
+    base = _read(path, judged.before, "the base report", hint="--allow-new lets what is new pass")
+    found = estimate_change(path, judged.before, judged.now, judged.pairs)
+    assert found is not None, "both values are known"
+    change, interval = found.amount, found.interval
     if gate.percent:
-        change = _percent(change, base, gate)
-        scale = 100 / abs(base) if base else math.nan
-        interval = (interval[0] * scale, interval[1] * scale) if interval and base else None
-    return _decide(gate, path, base, head, change, interval, ignore_noise)
+        change = _find_percent(found, gate)
+        scale = 100 / abs(found.base) if found.base else math.nan
+        interval = (interval[0] * scale, interval[1] * scale) if interval and found.base else None
+    noise = is_noise(change, interval)
+    status = _decide(gate, change, noise, judged)
+    return Verdict(gate, path, base, head, change, interval, noise, status, found.pairs)
 
 
-def _decide(
-    gate: Gate,
-    path: str,
-    base: float | None,
-    head: float,
-    compared: float,
-    interval: Interval | None,
-    ignore_noise: bool,
-) -> Verdict:
-    noise = is_noise(compared, interval)
-    status = "passed"
-    if _OPERATORS[gate.operator](compared, gate.value):
-        status = "noise" if noise and ignore_noise else "failed"
-    return Verdict(gate, path, base, head, compared, interval, noise, status)
+def _decide(gate: Gate, compared: float, noise: bool | None, judged: _Judged) -> str:
+    if not _OPERATORS[gate.operator](compared, gate.value):
+        return "passed"
+    return "ignored" if noise and judged.ignore_noise else "failed"
 
 
-def _find(gate: Gate, now: Metrics, before: Metrics) -> str:
-    path = resolve_metric(gate.metric, now)
+def _find(gate: Gate, judged: _Judged) -> str:
+    path = resolve_metric(gate.metric, judged.now)
     if path is not None:
         return path
-    gone = resolve_metric(gate.metric, before)
+    gone = resolve_metric(gate.metric, judged.before)
     if gone is not None:
         raise UsageError(
             f"{gone} is in the base report, and not in this one: {gate.text!r} cannot be judged",
             hint="drop the gate if it is gone for good",
         )
-    raise refuse_metric(gate.metric, now)
+    raise refuse_metric(gate.metric, judged.now)
 
 
-def _percent(change: float, before: float, gate: Gate) -> float:
-    if before == 0:
-        if change == 0:
-            return 0.0
-        raise UsageError(
-            f"{gate.text!r}: the base is 0, so its change has no percentage",
-            hint=f"gate on the amount: '{gate.metric} {gate.operator} +1'",
-        )
-    return 100 * change / abs(before)
+def _find_percent(found: Estimate, gate: Gate) -> float:
+    if found.percent is not None:
+        return found.percent
+    if found.amount == 0:
+        return 0.0
+    raise UsageError(
+        f"{gate.text!r}: the base is 0, so its change has no percentage",
+        hint=f"gate on the amount: '{gate.metric} {gate.operator} +1'",
+    )
 
 
 def _read(path: str, metrics: Metrics, where: str, hint: str = "") -> float:

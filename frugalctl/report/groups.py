@@ -176,10 +176,13 @@ def _summary(name: str, total: _Total) -> GroupSummary:
         name=name,
         requests=total.requests,
         uncovered=total.uncovered,
+        priced=total.priced,
         baseline_cost_usd=to_usd(baseline.picos) if total.priced else None,
         cost_usd=to_usd(recipe.picos) if total.priced else None,
         baseline_quality=_mean(baseline.quality, baseline.quality_n),
+        baseline_quality_n=baseline.quality_n,
         quality=_mean(recipe.quality, recipe.quality_n),
+        quality_n=recipe.quality_n,
         baseline_latency_ms_mean=_mean(baseline.latency_ms, baseline.latency_n),
         latency_ms_mean=_mean(recipe.latency_ms, recipe.latency_n),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from frugalctl.report.compress_lever import lay_out_compression
@@ -27,19 +28,31 @@ _MOST_ROWS = 20
 def lay_out(report: Report) -> list[Table]:
     """The report's tables, in reading order."""
     compare = bool(report.levers)
-    tables = [_overview(report, compare), _models(report), _token_classes(report)]
+    tables = [_overview(report, compare)]
     if len(report.levers) > 1:
-        tables.insert(1, _levers(report))
-    if report.semantic_cache is not None:
-        tables[-2:-2] = lay_out_reuse(report)
-    if report.compress is not None:
-        tables.insert(len(tables) - 2, lay_out_compression(report.compress))
-    if report.prompt_cache is not None:
-        tables.insert(len(tables) - 2, _prompt_cache(report.prompt_cache))
+        tables.append(_levers(report))
+    for of_lever in lay_out_each_lever(report).values():
+        tables += of_lever
+    tables += [_models(report), _token_classes(report)]
+    said: set[str] = set()
     for name, groups in report.groups.items():
         if groups:
-            tables.append(_groups(name, groups, compare))
+            table = _groups(name, groups, compare)
+            tables.append(replace(table, notes=tuple(n for n in table.notes if n not in said)))
+            said.update(table.notes)
     return tables
+
+
+def lay_out_each_lever(report: Report) -> dict[str, list[Table]]:
+    """What each lever did, for those that have more to say than what they saved."""
+    found: dict[str, list[Table]] = {}
+    if report.semantic_cache is not None:
+        found["semantic_cache"] = lay_out_reuse(report)
+    if report.compress is not None:
+        found["compress"] = [lay_out_compression(report.compress)]
+    if report.prompt_cache is not None:
+        found["prompt_cache"] = [_prompt_cache(report.prompt_cache)]
+    return found
 
 
 def _overview(report: Report, compare: bool) -> Table:
@@ -54,9 +67,9 @@ def _overview(report: Report, compare: bool) -> Table:
         (label, show(report.baseline), show(report.recipe), change(report))
         for label, show, change in _MEASURES
     ]
-    worst = _worst_quality(report)
+    worst = find_worst_quality(report)
     if worst is not None:
-        rows.insert(3, worst)
+        rows.insert(3, (f"  {worst[0]}", "", f"{worst[1]:.4f}", ""))
     columns = (
         "",
         f"baseline: {report.baseline.name}>",
@@ -67,13 +80,13 @@ def _overview(report: Report, compare: bool) -> Table:
     return Table(title, columns, told, tell_coverage(report))
 
 
-def _worst_quality(report: Report) -> tuple[str, str, str, str] | None:
+def find_worst_quality(report: Report) -> tuple[str, float] | None:
+    """What is counted as 0, and the recipe's quality then; None where nothing was lost."""
     cache, compress = report.semantic_cache or {}, report.compress or {}
     worst = (cache | compress).get("quality_at_worst")
     if worst is None or not (cache.get("hits_of_unknown_quality") or compress.get("quality_lost")):
         return None
-    label = "  unknown as 0" if compress else "  reused and unknown as 0"
-    return (label, "", f"{worst:.4f}", "")
+    return ("unknown as 0" if compress else "reused and unknown as 0", worst)
 
 
 def _days(report: Report) -> str:
@@ -257,13 +270,43 @@ def _groups(name: str, groups: Sequence[GroupSummary], compare: bool) -> Table:
     shown = groups
     if name != "day":
         shown = sorted(groups, key=lambda group: (-(group.cost_usd or 0.0), group.name))
-    rows = [
-        (group.name, format_number(group.requests), *_group_values(group, compare))
-        for group in shown[:_MOST_ROWS]
-    ]
+    shown = shown[:_MOST_ROWS]
+    rows = [(group.name, _count(group), *_group_values(group, compare)) for group in shown]
     change = " -> recipe" if compare else ""
     columns = (name, "requests>", f"cost{change}>", f"quality{change}>", f"latency{change}>")
-    return Table(f"By {name}", columns, tuple(rows), _rest(groups, f"{name}s"))
+    notes = (*_group_notes(shown, compare), *_rest(groups, f"{name}s"))
+    return Table(f"By {name}", columns, tuple(rows), notes)
+
+
+def _count(group: GroupSummary) -> str:
+    counted = format_number(group.requests - group.uncovered)
+    return f"{counted} of {group.requests:,}" if group.uncovered else counted
+
+
+def _group_notes(groups: Sequence[GroupSummary], compare: bool) -> tuple[str, ...]:
+    notes: list[str] = []
+    if any(0 < group.uncovered < group.requests for group in groups):
+        notes.append("Requests: the covered ones, which the figures are over, of all.")
+    unpriced = [
+        f"{group.name} ({missing:,})"
+        for group in groups
+        if (missing := group.requests - group.uncovered - group.priced)
+    ]
+    if unpriced:
+        more = f" and {len(unpriced) - 5} more" if len(unpriced) > 5 else ""
+        notes.append(f"Unpriced, in no cost: {', '.join(unpriced[:5])}{more}.")
+    if compare and any(tell_quality_counts(group) for group in groups):
+        notes.append(
+            "Quality, in parentheses: over how many requests. Means of different requests, whose "
+            "difference is no gain or loss."
+        )
+    return tuple(notes)
+
+
+def tell_quality_counts(group: GroupSummary) -> str:
+    """How many requests the two means of quality are over, "" where that is the same number."""
+    before, after = group.baseline_quality_n, group.quality_n
+    return "" if before == after or not (before and after) else f" ({before:,} -> {after:,})"
 
 
 def _group_values(group: GroupSummary, compare: bool) -> tuple[str, str, str]:
@@ -272,20 +315,24 @@ def _group_values(group: GroupSummary, compare: bool) -> tuple[str, str, str]:
     now = (
         format_usd(group.cost_usd),
         format_number(group.quality, 4),
-        _ms(group.latency_ms_mean),
+        _whole_ms(group.latency_ms_mean),
     )
     if not compare:
         return now
     before = (
         format_usd(group.baseline_cost_usd),
         format_number(group.baseline_quality, 4),
-        _ms(group.baseline_latency_ms_mean).removesuffix(" ms"),
+        _whole_ms(group.baseline_latency_ms_mean).removesuffix(" ms"),
     )
     cost, quality, latency = (
         new if old == new == UNKNOWN else f"{old} -> {new}"
         for old, new in zip(before, now, strict=True)
     )
-    return (cost, quality, latency)
+    return (cost, quality + tell_quality_counts(group), latency)
+
+
+def _whole_ms(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{format_number(value, 0 if value >= 100 else 1)} ms"
 
 
 def _rest(items: Sequence[object], what: str) -> tuple[str, ...]:

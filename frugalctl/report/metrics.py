@@ -18,6 +18,7 @@ _NO_METRICS = ("schema_version", "frugalctl_version", "origin")
 _SUMMED = ("log.unpriced",)
 _PLAIN = re.compile(r"[\w.:/@+-]+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_KINDS = {"lo", "hi", "ci95", "mean", "n", "p50", "p95", "p99"}
 _TOO_LARGE = 1e100
 _MOST_COMPARED = 5_000
 _LONGEST_COMPARED = 100
@@ -190,7 +191,28 @@ def refuse_metric(name: str, known: Metrics) -> UsageError:
     short = [path.removeprefix("recipe.") for path in paths]
     near = difflib.get_close_matches(name[:_LONGEST_COMPARED], short, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "see the keys of `--format json`"
+    if name.startswith("prompts.") and not any(path.startswith("prompts.") for path in known):
+        hint = "prompts are priced with --against LOG"
     return UsageError(f"unknown metric {name!r}", hint=hint)
+
+
+def name_figure(path: str) -> str:
+    """What a metric is a figure of, without names of items and kinds of means: `quality`."""
+    parts = _QUOTED.sub("_", path).split(".")
+    while len(parts) > 1 and parts[-1] in _KINDS:
+        parts.pop()
+    return parts[-1].removesuffix("_ci95").removeprefix("baseline_")
+
+
+def is_share(path: str) -> bool:
+    """Whether a metric is in [0, 1]."""
+    figure = name_figure(path)
+    return figure.startswith("quality") or figure.endswith(("_share", "_rate"))
+
+
+def is_of_answers(path: str) -> bool:
+    """Whether a metric is of what models answered: quality or latency."""
+    return name_figure(path).startswith(("quality", "latency_ms"))
 
 
 def find_interval(path: str, known: Metrics) -> tuple[float, float] | None:

@@ -79,15 +79,22 @@ class SideSummary:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Recipe minus baseline; quality and latency over requests where both are known."""
+    """Recipe minus baseline; quality and latency over requests where both are known.
+
+    Attributes:
+        quality_n: how many requests `quality` is over.
+        latency_ms_mean_n: likewise.
+    """
 
     cost_usd: float | None
     cost_usd_ci95: Interval | None
     cost_pct: float | None
     quality: float | None
     quality_ci95: Interval | None
+    quality_n: int
     latency_ms_mean: float | None
     latency_ms_mean_ci95: Interval | None
+    latency_ms_mean_n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +141,25 @@ class TokenClassSummary:
 
 @dataclass(frozen=True, slots=True)
 class GroupSummary:
-    """The requests that share a value (a task, a day, a tenant); `uncovered` are among them."""
+    """The requests that share a value (a task, a day, a tenant).
+
+    Attributes:
+        uncovered: those of them that count for nothing else.
+        priced: those of them that the costs are over.
+        baseline_quality: over `baseline_quality_n` requests.
+        quality: over `quality_n`, which may be other ones.
+    """
 
     name: str
     requests: int
     uncovered: int
+    priced: int
     baseline_cost_usd: float | None
     cost_usd: float | None
     baseline_quality: float | None
+    baseline_quality_n: int
     quality: float | None
+    quality_n: int
     baseline_latency_ms_mean: float | None
     latency_ms_mean: float | None
 

@@ -1,68 +1,114 @@
-"""How sure a change between two reports is."""
+"""How much a metric changed between two reports, and how sure that is."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from frugalctl.report.metrics import Body, Metrics, find_interval
+from frugalctl.report.metrics import Body, Metrics, find_interval, list_metrics
 from frugalctl.report.model import Interval
 
-_CHANGES = {
-    "recipe.cost_usd": ("baseline.cost_usd", "delta.cost_usd"),
-    "recipe.quality.mean": ("baseline.quality.mean", "delta.quality"),
-    "recipe.latency_ms.mean": ("baseline.latency_ms.mean", "delta.latency_ms_mean"),
+_PAIRED = {
+    "recipe.cost_usd": ("baseline.cost_usd", "delta.cost_usd", "log.priced"),
+    "recipe.quality.mean": ("baseline.quality.mean", "delta.quality", "delta.quality_n"),
+    "recipe.latency_ms.mean": (
+        "baseline.latency_ms.mean",
+        "delta.latency_ms_mean",
+        "delta.latency_ms_mean_n",
+    ),
 }
+_DIGITS = 12
 
 
-def are_same_requests(base: Body, head: Body) -> bool:
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How much a metric changed.
+
+    Attributes:
+        amount: new minus old.
+        base: the old value, which a percentage is of.
+        interval: the 95 % interval of the amount, None where it is unknown.
+        pairs: how many requests are compared one by one; None where the two values are compared,
+            and the interval is that of independent samples.
+    """
+
+    amount: float
+    base: float
+    interval: Interval | None
+    pairs: int | None = None
+
+    @property
+    def noise(self) -> bool | None:
+        """Whether there may be no change at all; None where that is unknown."""
+        return is_noise(self.amount, self.interval)
+
+    @property
+    def percent(self) -> float | None:
+        """The amount in percent of the size of the old value; None where that is 0."""
+        return 100 * self.amount / abs(self.base) if self.base else None
+
+
+Pairs = Mapping[str, Estimate]
+"""The metrics whose change is known request by request."""
+
+
+def pair_reports(base: Body, head: Body) -> dict[str, Estimate]:
+    """The changes that are known request by request, though the reports hold totals alone.
+
+    Each report has the paired change from its baseline to its recipe. Where both are of the same
+    input and baseline, the difference of the two is the change from recipe to recipe. Its interval
+    is that of independent changes; what they have in common makes it too wide, not too narrow.
+    """
+    if not _are_same_requests(base, head):
+        return {}
+    old, new = list_metrics(base), list_metrics(head)
+    found: dict[str, Estimate] = {}
+    for path, (baseline, delta, count) in _PAIRED.items():
+        value, counts = old.get(path), (old.get(count), new.get(count))
+        change = _compare(delta, old, new)
+        if None in (value, change, *counts) or old.get(baseline) != new.get(baseline):
+            continue
+        assert value is not None and change is not None
+        pairs = min(int(one) for one in counts if one is not None)
+        found[path] = Estimate(round(change.amount, _DIGITS), value, change.interval, pairs)
+    return found
+
+
+def _are_same_requests(base: Body, head: Body) -> bool:
     """Whether two reports are of one and the same input."""
     inputs = [body.get("origin", {}).get("input_xxh3") for body in (base, head)]
     return inputs[0] is not None and inputs[0] == inputs[1]
 
 
-def estimate_change(path: str, base: Metrics, head: Metrics, *, same: bool) -> Interval | None:
-    """The 95 % interval of a metric's change, None where a report has none of the metric.
-
-    The distances of both intervals' ends from their estimates are squared and added (Zou and
-    Donner 2008, "Construction of confidence limits about effect measures"), as if the samples
-    were independent. Reports of the same requests are not: there, if both also share the
-    baseline, it is `delta` that is compared, whose intervals are paired, request by request. What
-    is left of the dependence makes the interval too wide, not too narrow.
+def estimate_change(path: str, base: Metrics, head: Metrics, pairs: Pairs) -> Estimate | None:
+    """How much a metric changed, None where a report does not know it.
 
     Args:
         path: of the metric.
         base: the metrics of the old report.
         head: of the new one.
-        same: both are of the same requests.
+        pairs: the changes that are known request by request.
     """
-    baseline, delta = _CHANGES.get(path, ("", ""))
-    if same and baseline and base.get(baseline) == head.get(baseline):
-        path = delta
-    old, new = _find_estimate(path, base), _find_estimate(path, head)
+    return pairs.get(path) or _compare(path, base, head)
+
+
+def _compare(path: str, base: Metrics, head: Metrics) -> Estimate | None:
+    """The change between two independent values.
+
+    The distances of both intervals' ends from their estimates are squared and added (Zou and
+    Donner 2008, "Construction of confidence limits about effect measures").
+    """
+    old, new = base.get(path), head.get(path)
     if old is None or new is None:
         return None
-    change = new.value - old.value
-    return (
-        change - math.sqrt(new.below * new.below + old.above * old.above),
-        change + math.sqrt(new.above * new.above + old.below * old.below),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Estimate:
-    """A value, and how far the ends of its interval are below and above it."""
-
-    value: float
-    below: float
-    above: float
-
-
-def _find_estimate(path: str, metrics: Metrics) -> _Estimate | None:
-    value, interval = metrics.get(path), find_interval(path, metrics)
-    if value is None or interval is None:
-        return None
-    return _Estimate(value, max(value - interval[0], 0.0), max(interval[1] - value, 0.0))
+    change, interval = new - old, None
+    before, after = find_interval(path, base), find_interval(path, head)
+    if before is not None and after is not None:
+        below = math.hypot(max(new - after[0], 0.0), max(before[1] - old, 0.0))
+        above = math.hypot(max(after[1] - new, 0.0), max(old - before[0], 0.0))
+        interval = (change - below, change + above)
+    return Estimate(change, old, interval)
 
 
 def is_noise(change: float, interval: Interval | None) -> bool | None:

@@ -32,7 +32,9 @@ def _lay_out_costs(change: PromptChange) -> Table:
     if change.other[0].requests:
         rows.append(_write_row("(none of them)", *change.other, span))
     rows.append(_write_row("total", *change.total, span))
-    columns = ("prompt", "requests>", "input tokens>", "cached>", f"cost, {span.name}>", "change>")
+    columns = (
+        "prompt", "requests>", "input tokens, mean>", "cached>", f"cost, {span.name}>", "change>",
+    )  # fmt: skip
     notes = [f"{span.how[0].upper()}{span.how[1:]}."]
     unpriced = change.total[1].requests - change.total[1].priced
     if unpriced:
@@ -155,7 +157,7 @@ def _encode_side(prompt: PromptCost, side: PromptSide) -> dict[str, Any]:
     return {
         "prompt": prompt.spec.name,
         "requests": side.requests,
-        "input_tokens": side.input_tokens,
+        "input_tokens_mean": _round(side.tokens_per_request),
         "cached_share": _round(side.cached_share),
         "cost_usd": _money(side.cost_usd),
     }

@@ -255,16 +255,20 @@ class _Totals:
         if self.recipe is self.baseline:
             quality = None if recipe.quality.mean is None else 0.0
             latency = None if recipe.latency_ms.mean is None else 0.0
+            counts = (recipe.quality.n, recipe.latency_ms.n)
         else:
             quality, latency = self.quality_change.value(), self.latency_change.value()
+            counts = (self.quality_change.count, self.latency_change.count)
         return Delta(
             cost_usd=cost,
             cost_usd_ci95=intervals.cost_usd,
             cost_pct=percent,
             quality=quality,
             quality_ci95=intervals.quality,
+            quality_n=counts[0],
             latency_ms_mean=latency,
             latency_ms_mean_ci95=intervals.latency_ms,
+            latency_ms_mean_n=counts[1],
         )
 
     def _models(self) -> tuple[ModelSummary, ...]:

@@ -73,11 +73,17 @@ def clip(text: str, length: int = 200) -> str:
 
 
 def render_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Comma-separated values, with a header; unknown is empty."""
+    """Comma-separated values, with a header; unknown is empty, truth as in JSON."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+    words = {None: "", True: "true", False: "false"}
+    writer.writerows(
+        [
+            [words[cell] if cell is None or isinstance(cell, bool) else cell for cell in row]
+            for row in rows
+        ]
+    )
     return out.getvalue()
 
 

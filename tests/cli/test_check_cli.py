@@ -74,10 +74,43 @@ def test_base_and_head_may_be_reports_or_ledgers(files, run, extension):
     base, head = f"base.{extension}", f"head.{extension}"
     gates = ("--fail-if", "cost_usd > +5%", "--fail-if", "latency_ms.p95 > 900", "--json")
     kept = run("check", head, "--baseline", base, *gates)
-    fresh = run("check", "head.jsonl", "--baseline", "base.json", *gates)
+    fresh = run("check", "head.jsonl", "--baseline", base, *gates)
     assert (kept.code, kept.out) == (1, fresh.out)
     changed = run("diff", base, head, "--json")
-    assert changed.code == 0 and changed.out == run("diff", "base.json", head, "--json").out
+    pairs = 30 if extension == "parquet" else None
+    assert changed.code == 0 and json.loads(changed.out)["changes"][0]["pairs"] == pairs
+    assert json.loads(kept.out)["gates"][0]["pairs"] == pairs
+    assert ("the same requests by id" in kept.err) == (pairs is not None)
+
+
+def test_ledgers_see_a_change_that_reports_take_for_noise(files, run):
+    rows = [json.loads(line) for line in (files / "base.jsonl").read_text().splitlines()]
+    for at, one in enumerate(rows):
+        one["usage"]["input_tokens"] = 1_100 + 970 * (at * at % 31)
+    write_rows(files / "base.jsonl", rows)
+    for one in rows:
+        one["usage"]["input_tokens"] += 1_000
+    write_rows(files / "head.jsonl", rows)
+    gate = ("--fail-if", "cost_usd > +2%", "--ignore-noise")
+    for extension, code in (("json", 0), ("parquet", 1)):
+        assert run("replay", "base.jsonl", "-o", f"base.{extension}").code == 0
+        found = run("check", "head.jsonl", "--baseline", f"base.{extension}", *gate)
+        assert found.code == code, found.out
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+
+
+def test_a_first_run_has_nothing_to_compare_with(files, run):
+    (files / "frugalctl.toml").write_text('[gates]\nrise = "cost_usd > +5%"\n')
+    refused = run("check", "base.jsonl")
+    assert refused.code == 2 and "--allow-new passes it" in refused.err
+    first = run("check", "base.jsonl", "--allow-new", "--fail-if", "cost_usd > 9", "--json")
+    assert first.code == 0
+    assert [gate["status"] for gate in json.loads(first.out)["gates"]] == ["new", "passed"]
+    missing = run("check", "base.jsonl", "--allow-new", "--baseline", "bsae.json")
+    assert missing.code == 2 and "no such file" in missing.err
 
 
 def test_a_kept_report_stands_alone_and_is_not_replayed_again(files, run):
@@ -159,10 +192,10 @@ def test_gates_in_one_file_and_options_in_the_other(files, run):
     (files / "pyproject.toml").write_text('[tool.frugalctl.gates]\nbudget = "cost_usd > 1"\n')
     (files / "frugalctl.toml").write_text('[check]\nprices = "log"\n')
     found = json.loads(run("check", "base.jsonl", "--json").out)
-    assert (found["failed"], found["gates"][0]["head"]) == (1, 7.5)
+    assert (found["gates_failed"], found["gates"][0]["head"]) == (1, 7.5)
     (files / "pyproject.toml").write_text('[tool.frugalctl.check]\nprices = "log"\n')
     (files / "frugalctl.toml").write_text('[gates]\nbudget = "cost_usd > 1"\n')
-    assert json.loads(run("check", "base.jsonl", "--json").out)["failed"] == 1
+    assert json.loads(run("check", "base.jsonl", "--json").out)["gates_failed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -176,6 +209,7 @@ def test_gates_in_one_file_and_options_in_the_other(files, run):
         ("frugalctl.toml", "[gates.a]\nb = 1", "gates.a is no expression"),
         ("frugalctl.toml", "[gates]\n[tool.frugalctl.gates]", "both [gates] and [tool."),
         ("frugalctl.toml", "tool = 1", "tool is not a table"),
+        ("pyproject.toml", "[tool.frugalctl.gate]\na = 'x'", "did you mean 'gates'?"),
     ],
 )
 def test_bad_gates_of_the_configuration_name_file_and_key(files, run, file, text, message):
@@ -255,7 +289,18 @@ def test_a_change_of_prompts_needs_no_baseline_and_no_gate(files, run):
     assert run(*command, "--fail-if", "cost_usd > +0.1%").code == 1
     assert run(*command, "--fail-if", "cost_usd > +900%").code == 0
     found = json.loads(run(*command, "--fail-if", "cost_usd > +0.1%", "--json").out)
-    assert found["prompts"][0]["prompt"] == "shop" and found["failed"] == 1
+    assert found["prompts"][0]["prompt"] == "shop" and found["gates_failed"] == 1
+    (files / "frugalctl.toml").write_text(
+        '[gates]\ngood = "quality < -0.01"\nfast = "latency_ms.p95 > 1"\nrise = "cost_usd > +900%"\n'
+    )
+    skipped = run(*command, "--json")
+    assert [gate["status"] for gate in json.loads(skipped.out)["gates"]] == [
+        "not judged", "not judged", "passed",
+    ]  # fmt: skip
+    assert skipped.code == 0 and "nobody has answered the new prompts yet: quality < -0" in skipped.err
+    asked = run(*command, "--fail-if", "quality < 0.5")
+    assert asked.code == 2 and "recipe.quality.mean is unknown" in asked.err
+    assert run("check", "chat.jsonl", "--allow-new").code == 1, "a log has latencies"
     (files / "frugalctl.toml").write_text('[check]\nbaseline = "base.json"\n')
     assert run(*command).code == 0
 

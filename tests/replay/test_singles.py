@@ -23,7 +23,9 @@ def make_rows(count=240):
             {
                 "model": name,
                 "usage": {"input_tokens": rng.randint(100, 900), "output_tokens": 50},
-                "quality": float(rng.random() < 0.3 + 0.2 * place),
+                "quality": (
+                    float(rng.random() < 0.3 + 0.2 * place) if rng.random() < 0.95 else None
+                ),
                 "latency_ms": rng.randint(100, 900) if rng.random() < 0.9 else None,
                 "cost_usd": rng.randint(1, 999) / 10**6,
             }
@@ -44,11 +46,12 @@ def replay_rows(tmp_path, rows, recipe=None):
         return run.finish(), covered
 
 
-def known(rows, name, key):
+def known(rows, name, *keys):
+    """The session and the first of the keys, of the answers where all of them are known."""
     for row in rows:
         for outcome in row.get("outcomes", ()):
-            if outcome["model"] == name and outcome[key] is not None:
-                yield row["session"], outcome[key]
+            if outcome["model"] == name and None not in (outcome[key] for key in keys):
+                yield row["session"], outcome[keys[0]]
 
 
 def test_means_are_over_the_evaluated_rows_that_are_compared(tmp_path):
@@ -59,18 +62,21 @@ def test_means_are_over_the_evaluated_rows_that_are_compared(tmp_path):
     compared = [row for row, one in zip(rows, covered, strict=True) if one]
     assert [single.model for single in meta.singles] == sorted(NAMES)
     for single in meta.singles:
-        for key in ("cost_usd", "quality", "latency_ms"):
-            values = [value for _, value in known(compared, single.model, key)]
-            count = getattr(single, f"{key.removesuffix('_usd').removesuffix('_ms')}_n")
-            assert count == len(values)
-            assert getattr(single, key) == pytest.approx(statistics.fmean(values))
+        for *keys, count in (
+            ("cost_usd", "quality", "n"),
+            ("quality", "cost_usd", "n"),
+            ("latency_ms", "latency_n"),
+        ):
+            values = [value for _, value in known(compared, single.model, *keys)]
+            assert getattr(single, count) == len(values) < single.requests
+            assert getattr(single, keys[0]) == pytest.approx(statistics.fmean(values))
 
 
 def test_intervals_are_as_wide_as_sessions_differ(tmp_path):
     rows = make_rows()
     meta, _ = replay_rows(tmp_path, rows)
     (single,) = [one for one in meta.singles if one.model == NAMES[0]]
-    pairs = list(known(rows, NAMES[0], "quality"))
+    pairs = list(known(rows, NAMES[0], "quality", "cost_usd"))
     mean = statistics.fmean(value for _, value in pairs)
     totals = {}
     for session, value in pairs:

@@ -13,6 +13,7 @@ from frugalctl.report.diff_layout import (
     render_changes_markdown,
 )
 from frugalctl.report.metrics import is_report, load_report
+from frugalctl.report.noise import Estimate
 
 
 def body(cost_usd, quality, models, **more):
@@ -109,6 +110,22 @@ def test_a_change_within_noise_is_named():
         True,
         pytest.approx([1 - 2**0.5, 1 + 2**0.5]),
     )
+
+
+def test_a_paired_change_is_shown_with_its_own_interval():
+    pairs = {"recipe.quality.mean": Estimate(0.003, 0.5, (0.0, 0.01), 297)}
+    changes = compare_reports(body(1.0, 0.5, {}), body(1.0, 0.6, {}), pairs)
+    totals = lay_out_changes(changes)[0]
+    assert totals.headers[3:] == ("95 % interval", "pairs", "percent")
+    assert totals.rows[1] == (
+        "quality.mean", "0.5000 -> 0.6000", "+0.0030", "[+0.0000, +0.0100] noise", "297", "+0.6 %",
+    )  # fmt: skip
+    assert totals.notes == ("Pairs: the change is of so many requests, compared one by one.",)
+    assert render_changes_csv(changes).splitlines()[2].endswith(",0.0,0.01,true,297,changed")
+
+
+def test_figures_in_percent_say_so():
+    assert format_metric("delta.cost_pct", -32.2756) == "-32.3 %"
 
 
 def test_from_nothing_there_is_no_percentage():

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from frugalctl.errors import UsageError
 from frugalctl.report.gate import judge_gates, parse_gate
-from frugalctl.report.metrics import list_metrics, quote_name, refuse_metric, resolve_metric
+from frugalctl.report.metrics import (
+    is_of_answers,
+    list_metrics,
+    quote_name,
+    refuse_metric,
+    resolve_metric,
+)
+from frugalctl.report.noise import Estimate
 
 OPERATORS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -58,6 +65,11 @@ def test_what_is_no_gate(text):
     ("text", "hint"),
     [
         ("cost_usd > 5%", "write 'cost_usd > +5%'"),
+        ("quality < 80%", "is in [0, 1]: write 'quality < 0.8', or 'quality < +80%' for its change"),
+        ("tasks.faq.quality < 7%", "write 'tasks.faq.quality < 0.07', or"),
+        ("semantic_cache.hit_rate < 12.5%", "'semantic_cache.hit_rate < 0.125', or"),
+        ("tasks.quality.cost_usd > 5%", "write 'tasks.quality.cost_usd > +5%'"),
+        ("delta.cost_pct > 5%", "delta.cost_pct > 5"),
         ("delta.cost_pct > +5%", "delta.cost_pct > 5"),
     ],
 )
@@ -222,11 +234,12 @@ def test_a_change_within_noise_says_so_and_fails_all_the_same():
     base = with_intervals(8.0, 7.0, 9.0, "a")
     found = verdict("cost_usd > +5%", with_intervals(9.0, 8.0, 10.0, "b"), base)
     assert (found.status, found.noise) == ("failed", True)
+    assert found.pairs is None
     assert found.interval == pytest.approx((12.5 - 2**0.5 * 12.5, 12.5 + 2**0.5 * 12.5))
     ignored = verdict(
         "cost_usd > +5%", with_intervals(9.0, 8.0, 10.0, "b"), base, ignore_noise=True
     )
-    assert (ignored.status, ignored.failed) == ("noise", False)
+    assert (ignored.status, ignored.failed) == ("ignored", False)
 
 
 def test_a_change_beyond_noise_fails_though_noise_is_ignored():
@@ -238,18 +251,61 @@ def test_a_change_beyond_noise_fails_though_noise_is_ignored():
 
 def test_of_the_same_requests_the_paired_changes_are_compared():
     base = with_intervals(8.0, 1.0, 20.0, "a", cost_usd=-2.0, cost_usd_ci95=[-2.3, -1.7])
-    head = with_intervals(9.0, 1.0, 20.0, "a", cost_usd=-1.0, cost_usd_ci95=[-1.4, -0.6])
-    found = verdict("cost_usd > +5%", head, base)
+    head = with_intervals(9.5, 1.0, 20.0, "a", cost_usd=-1.0, cost_usd_ci95=[-1.4, -0.6])
+    base["log"]["priced"], head["log"]["priced"] = 10, 9
+    found = verdict("cost_usd > +15%", head, base)
+    assert (found.compared, found.pairs, found.status) == (12.5, 9, "passed")
     assert found.interval == pytest.approx((12.5 - 6.25, 12.5 + 6.25)) and found.noise is False
+    del base["log"]["priced"]
+    assert verdict("cost_usd > +15%", head, base).pairs is None, "of unknown many requests"
+    base["log"]["priced"] = 10
     head["baseline"]["cost_usd"] = 11.0
-    assert verdict("cost_usd > +5%", head, base).noise is True
+    other = verdict("cost_usd > +15%", head, base)
+    assert (other.compared, other.pairs, other.noise) == (18.75, None, True)
+
+
+def test_what_is_known_request_by_request_is_judged():
+    pairs = {"recipe.quality.mean": Estimate(-0.02, 0.5, (-0.03, -0.01), 6)}
+    found = verdict("quality < -3%", body(quality=0.9), body(quality=0.8), pairs=pairs)
+    assert (found.compared, found.pairs, found.status) == (-4.0, 6, "failed")
+    assert found.interval == pytest.approx((-6.0, -2.0))
+    none = {"cost_usd": Estimate(1.0, 0.0, (0.5, 2.0), 6)}
+    none = {f"recipe.{path}": one for path, one in none.items()}
+    with pytest.raises(UsageError, match="the base is 0"):
+        verdict("cost_usd > +5%", body(), body(), pairs=none)
+
+
+def test_without_a_base_a_change_is_new_where_that_is_allowed():
+    found = verdict("cost_usd > +5%", body(), None, allow_new=True)
+    assert (found.status, found.head, found.base) == ("new", 1.0, None)
+    with pytest.raises(UsageError, match="unknown metric"):
+        verdict("costs > +5%", body(), None, allow_new=True)
+
+
+def test_prompts_are_priced_against_a_log():
+    with pytest.raises(UsageError) as caught:
+        verdict("prompts.faq.cost_usd > 1", body())
+    assert "--against LOG" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("quality", True), ("recipe.quality.ci95.lo", True), ("delta.quality_ci95.lo", True),
+        ("tasks.faq.baseline_quality", True), ("latency_ms.p95", True),
+        ("delta.latency_ms_mean", True), ('tasks."a.quality".cost_usd', False),
+        ("cost_usd", False), ("tasks.quality.cost_usd", False), ("quality.cost_usd_ci95.lo", False),
+    ],
+)  # fmt: skip
+def test_what_is_of_answers(metric, expected):
+    assert is_of_answers(metric) is expected
 
 
 def test_an_interval_of_delta_is_used_as_it_is():
     head = body(delta={"quality": -0.02, "quality_ci95": [-0.05, 0.01]})
     found = verdict("delta.quality < -0.01", head)
     assert (found.noise, found.interval, found.status) == (True, (-0.05, 0.01), "failed")
-    assert verdict("delta.quality < -0.01", head, ignore_noise=True).status == "noise"
+    assert verdict("delta.quality < -0.01", head, ignore_noise=True).status == "ignored"
 
 
 def test_no_interval_is_no_noise():

@@ -1,11 +1,15 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from page_cases import page_of
 from report_cases import ledger_rows, make_batch
 from test_renderers import sample_rows
 
+from frugalctl.report.html.charts import Mark, find_drawn, name_points
 from frugalctl.report.html.collect import BIN_RATIO, DEAREST
 from frugalctl.report.html.money import Rounding
 from frugalctl.report.html.timeline import TimeTotals
@@ -77,6 +81,45 @@ def test_what_the_page_counts_is_what_the_report_counts(rows):
         costs = sorted((row[side]["cost_usd"] for row in priced), reverse=True)
         assert [dear.usd for dear in dears] == costs[:DEAREST]
         assert all(rows[dear.row][side]["cost_usd"] == dear.usd for dear in dears)
+
+
+@settings(max_examples=25)
+@given(ledger_rows)
+def test_cost_and_quality_of_a_point_are_over_the_same_requests(rows):
+    page = page_of(rows)
+    for point in (page.baseline_point, page.recipe_point):
+        sides = [row[point.name] for row in rows if row["covered"] and not row["unpriced"]]
+        both = [side for side in sides if side["quality"] is not None]
+        assert point.n == len(both)
+        for name in ("cost_usd", "quality"):
+            mean = math.fsum(side[name] for side in both) / len(both) if both else None
+            assert getattr(point, name) == (mean and pytest.approx(mean, rel=1e-6, abs=1e-9))
+
+
+def test_names_stand_clear_of_points_lines_and_each_other():
+    axes = Figure(figsize=(5, 4)).subplots()
+    marks = [
+        Mark("gemini-2.5-flash", 0.3, 0.76, (0.72, 0.80), "k", "s"),
+        Mark("gpt-5.4", 3.1, 0.90, (0.86, 0.94), "k", "s", hollow=True),
+        Mark("baseline", 3.7, 0.92, (0.90, 0.95), "k", "o"),
+        Mark("recipe", 2.5, 0.93, (0.90, 0.95), "k", "D"),
+        Mark("claude-opus-5", 5.3, 0.96, (0.94, 0.98), "k", "s"),
+    ]
+    front = [(0.3, 0.76), (5.3, 0.96)]
+    axes.set_xlim(-0.5, 6)
+    axes.set_ylim(0.7, 1.0)
+    name_points(axes, marks, front)
+    assert [text.get_text() for text in axes.texts] == [mark.name for mark in sort_marks(marks)]
+    boxes = find_drawn(axes, marks, front)
+    assert len(boxes) == 2 + 5 + 5
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert not any(box.overlaps(other) for other in boxes)
+        boxes.append(box)
+
+
+def sort_marks(marks):
+    return sorted(marks, key=lambda mark: mark.cost)
 
 
 def test_latencies_fall_into_bins_of_equal_ratio():

@@ -118,8 +118,11 @@ def test_the_contract_of_the_json():
         assert list(found[name]["latency_ms"]) == ["mean", "ci95", "p50", "p95", "p99", "n"]
         assert list(found[name]["quality"]) == ["mean", "ci95", "n"]
         assert len(found[name]["quality"]["ci95"]) == 2
-    delta = ["cost_usd", "cost_usd_ci95", "cost_pct", "quality", "quality_ci95"]
-    assert list(found["delta"]) == [*delta, "latency_ms_mean", "latency_ms_mean_ci95"]
+    assert list(found["delta"]) == [
+        *("cost_usd", "cost_usd_ci95", "cost_pct"),
+        *("quality", "quality_ci95", "quality_n"),
+        *("latency_ms_mean", "latency_ms_mean_ci95", "latency_ms_mean_n"),
+    ]
     assert all({"model", "calls", "cost_usd"} <= set(item) for item in found["models"])
     assert [list(item) for item in found["levers"]] == [["name", "saved_usd", "saved_usd_ci95"]]
     assert json.loads(json.dumps(found)) == json.loads(render_json(report_of(sample_rows())))
@@ -141,7 +144,8 @@ def test_what_is_unknown_is_null_and_says_so():
         assert found[name]["latency_ms"] == nothing | {"n": 0}
         assert found[name]["quality"] == {"mean": None, "ci95": None, "n": 0}
         assert set(found[name]["tokens"].values()) == {None}
-    assert set(found["delta"].values()) == {None}
+    counts = {found["delta"].pop(name) for name in ("quality_n", "latency_ms_mean_n")}
+    assert counts == {0} and set(found["delta"].values()) == {None}
     assert found["levers"] == [{"name": "cascade", "saved_usd": None, "saved_usd_ci95": None}]
     lines = render_table(report).splitlines()
     for label in ("cost", "quality, mean", "latency, mean", "input tokens", "output tokens"):

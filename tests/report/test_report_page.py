@@ -11,13 +11,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from page_cases import SINGLES, page_of, render
+from page_cases import SAMPLE, SINGLES, page_of, render
 from test_renderers import HOSTILE, sample_rows, unknown_rows
 
 import frugalctl
+from frugalctl.cli.app import run_command
+from frugalctl.replay.ledger import open_ledger
 from frugalctl.report.html.breakdowns import MOST_ROWS, lay_out_breakdowns
 from frugalctl.report.html.overview import lay_out_levers
 from frugalctl.report.html.spread import lay_out_front
+from frugalctl.report.layout import find_worst_quality, lay_out, lay_out_each_lever
+from frugalctl.report.summary import summarise
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.html"
 _DRAWING = re.compile(r"(</desc>).*?(?=</svg>)", re.DOTALL)
@@ -205,4 +209,41 @@ def test_the_steps_of_the_levers_add_up_as_shown():
 def test_only_models_that_answered_nearly_all_are_on_the_front():
     (table,) = lay_out_front(page_of(sample_rows(), singles=SINGLES)).tables
     names = [row[0] for row in table.rows]
-    assert names == ["small (front)", "worse", "large (front)", "rare", "baseline", "recipe"]
+    assert names[:4] == ["small (front)", "worse", "large (front)", "rare (fewer requests)"]
+    assert [row[-1] for row in table.rows] == ["11", "11", "11", "3", "10", "10"]
+
+
+@pytest.mark.parametrize("recipe", ["semantic-and-prompt-cache", "prompt-compression"])
+def test_what_the_levers_did_is_on_the_page(recipe, tmp_path):
+    out, kept = tmp_path / "report.html", tmp_path / "run.parquet"
+    chosen = str(SAMPLE.parents[1] / "recipes" / f"{recipe}.toml")
+    assert run_command(["-q", "replay", str(SAMPLE), "-r", chosen, "-o", str(kept)]) == 0
+    assert run_command(["report", str(kept), "-o", str(out)]) == 0
+    shown = " ".join(" ".join(Outline(out.read_text("utf-8")).text).split())
+    meta, batches = open_ledger(str(kept))
+    report = summarise(batches, lambda: meta)
+    label, quality = find_worst_quality(report)
+    assert quality < report.recipe.quality.mean - 0.02
+    assert f"{label}: {quality:.4f}" in shown
+    tables = [table for of_lever in lay_out_each_lever(report).values() for table in of_lever]
+    assert sum(len(table.rows) for table in tables) > 10
+    for table in tables:
+        for row in table.rows:
+            assert " ".join(" ".join(row).split()) in shown
+        assert all(note in shown for note in table.notes)
+
+
+def test_what_is_left_out_of_a_group_is_told():
+    rows = sample_rows()
+    for at in (0, 2, 4):
+        rows[at]["recipe"] = rows[at]["recipe"] | {"quality": None}
+    page = page_of(rows)
+    tables = {table.title: table for table in lay_out_breakdowns(page).tables}
+    faq, korean, total = tables["By task"].rows
+    assert faq[1] == "6" and faq[5] == "1.0000 \u2192 0.6667 (6 \u2192 3)"
+    assert korean[1] == "5 of 6, 1 unpriced" and "(" not in korean[5]
+    assert total[1] == "11 of 12, 1 unpriced"
+    text = {table.title: table for table in lay_out(page.report)}["By task"]
+    assert text.rows[0][1:4:2] == ("6", "1.0000 -> 0.6667 (6 -> 3)")
+    assert text.rows[1][1] == "5 of 6"
+    assert text.notes[1] == "Unpriced, in no cost: \uc548\ub0b4 (1)."

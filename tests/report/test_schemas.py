@@ -123,7 +123,7 @@ def test_verdicts_and_changes_are_as_described(reports):
         ("report", ("recipe", "tokens", "output"), 0.5),
         ("report", ("log", "requests"), -1),
         ("check", ("gates", 0, "status"), "maybe"),
-        ("check", ("failed",), True),
+        ("check", ("gates_failed",), True),
         ("diff", ("changes", 0, "noise"), "yes"),
     ],
 )

@@ -67,10 +67,13 @@ def check_groups(found, key, name_of, rows):
         priced = [row for row in mine if row["unpriced"] is None]
         assert item["requests"] == len(expected[item[key]])
         assert item["uncovered"] == item["requests"] - len(mine)
+        assert item["priced"] == len(priced)
         assert item["baseline_cost_usd"] == add_up(row["baseline"]["cost_usd"] for row in priced)
         assert item["cost_usd"] == add_up(row["recipe"]["cost_usd"] for row in priced)
         for side, prefix in (("baseline", "baseline_"), ("recipe", "")):
-            quality = mean(row[side]["quality"] for row in mine)
+            qualities = [row[side]["quality"] for row in mine]
+            quality = mean(qualities)
+            assert item[f"{prefix}quality_n"] == len(mine) - qualities.count(None)
             latency_ms = mean(row[side]["latency_ms"] for row in mine)
             assert item[f"{prefix}quality"] == close(quality)
             assert item[f"{prefix}latency_ms_mean"] == close(latency_ms)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -26,6 +27,7 @@ from frugalctl.report.diff_layout import (
 )
 from frugalctl.report.gate import parse_gate
 from frugalctl.report.metrics import quote_name
+from frugalctl.report.noise import Estimate
 from frugalctl.report.tables import Table
 from frugalctl.report.verdicts.csv import render_verdicts_csv
 from frugalctl.report.verdicts.github import render_github
@@ -147,7 +149,7 @@ def test_the_statuses_of_the_sample():
     ]  # fmt: skip
     assert [one.noise for one in found.verdicts] == [None, False, True, None, True, None, None]
     assert tell_outcome(found.verdicts) == "5 of 7 gates failed, 2 within noise"
-    counts = {"passed": 1, "failed": 5, "new": 1, "noise": 0}
+    counts = {"gates_passed": 1, "gates_failed": 5, "gates_new": 1, "gates_ignored": 0}
     assert counts.items() <= json.loads(render_json(found)).items()
 
 
@@ -160,6 +162,55 @@ def test_what_is_said_where_nothing_failed():
     assert told("cost_usd > 9", "quality < 0.1") == "2 gates passed"
     noise = told("quality < -0.01", "cost_usd > 9", ignore_noise=True)
     assert noise == "2 gates passed (1 within noise)"
+
+
+def test_gates_that_are_not_judged_are_counted_apart():
+    gates = [
+        replace(parse_gate("quality < 0.9", "good"), skipped=True),
+        parse_gate("cost_usd > 9"),
+        parse_gate("cost_usd > 4"),
+    ]
+    green = judge_reports(gates[:2], body(5.0, 0.8), None)
+    assert tell_outcome(green.verdicts) == "1 gate passed (1 not judged)"
+    red = judge_reports(gates, body(5.0, 0.8), None)
+    assert tell_outcome(red.verdicts) == "1 of 2 gates failed, 1 not judged"
+    assert json.loads(render_json(red))["gates_not_judged"] == 1
+    assert json.loads(render_json(red))["gates"][0]["head"] is None
+    assert "::notice title=good%3A quality < 0.9::recipe.quality.mean: not judged" in render_github(
+        red
+    )
+    assert ElementTree.fromstring(render_junit(red)).attrib["skipped"] == "1"
+    assert "| not judged | `good` | `quality < 0.9` |  |" in render_markdown(red)
+
+
+def test_notes_on_prompts_stand_in_their_files():
+    text = "a,b:c%.md"
+    why = f"{text}:12: changed\n{text}: grown\nsomething else"
+    record = {"prompt": "p", "file": text, "why": why}
+    found = judge_reports([], body(5.0, 0.8), None, prompts=PromptFindings((), (), (record,)))
+    name = "a%2Cb%3Ac%25.md"
+    assert render_github(found).splitlines() == [
+        f"::notice file={name},line=12,title=prompts::a,b:c%25.md:12: changed",
+        f"::notice file={name},title=prompts::a,b:c%25.md: grown",
+        f"::notice file={name},title=prompts::something else",
+    ]
+
+
+def test_paired_changes_say_so():
+    pairs = {"recipe.cost_usd": Estimate(0.5, 4.0, (0.25, 0.75), 7)}
+    gates = [parse_gate("cost_usd > +20%"), parse_gate("quality < -0.01")]
+    head, base = body(5.0, 0.8), body(4.0, 0.85)
+    found = judge_reports(gates, head, base, pairs=pairs)
+    cost, quality = found.verdicts
+    assert (cost.status, cost.compared, cost.interval) == ("passed", 12.5, (6.25, 18.75))
+    assert (cost.pairs, cost.noise, quality.pairs, quality.noise) == (7, False, None, True)
+    (table,) = lay_out_judgement(found)
+    assert table.headers[-1] == "pairs" and [row[-1] for row in table.rows] == ["7", "none"]
+    assert [note.split()[0] for note in table.notes] == ["Pairs:", "Without"]
+    assert found.changes[0].amount == 0.5 and "| +$0.500000 | " in render_markdown(found)
+    assert found.warnings == (
+        "the logs differ, and have the same requests by id: changes are paired",
+    )
 
 
 def test_hostile_names_leave_github_unharmed():

@@ -7,15 +7,38 @@ from dataclasses import dataclass
 
 from frugalctl.prices import TOKEN_CLASSES
 from frugalctl.report.groups import PICOS
-from frugalctl.report.html.model import Dear, Page
+from frugalctl.report.html.model import Dear, ModelUse, Page
 from frugalctl.report.html.money import Rounding
 from frugalctl.report.html.overview import page_rounding, show_ms, show_number
 from frugalctl.report.html.sections import Passage, Section
+from frugalctl.report.layout import tell_quality_counts
 from frugalctl.report.model import GroupSummary, Report
 from frugalctl.report.tables import UNKNOWN, Table
 
 MOST_ROWS = 20
 _UNCOVERED = "uncovered"
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Requests, calls or tokens; some of them may be uncovered, and some others unpriced."""
+
+    all: int = 0
+    uncovered: int = 0
+    unpriced: int = 0
+
+    def __add__(self, other: _Count) -> _Count:
+        return _Count(
+            self.all + other.all,
+            self.uncovered + other.uncovered,
+            self.unpriced + other.unpriced,
+        )
+
+    def show(self) -> str:
+        """Such as "173 of 197, 1 unpriced"."""
+        counted = f"{self.all - self.uncovered:,} of " if self.uncovered else ""
+        unpriced = f", {self.unpriced:,} unpriced" if self.unpriced else ""
+        return f"{counted}{self.all:,}{unpriced}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +53,7 @@ class _Line:
     """
 
     name: str
-    counts: tuple[int, ...]
+    counts: tuple[_Count, ...]
     picos: tuple[int | None, int | None]
     more: tuple[str, ...] = ()
 
@@ -45,8 +68,15 @@ def lay_out_breakdowns(page: Page) -> Section:
             tables.append(_groups(report, name, groups))
     lead = (
         f"The {MOST_ROWS} largest of each, and the rest in one row; every column of costs adds up "
-        "to the total as shown above."
+        "to the total as shown above. For that, amounts are rounded together, so the last digit "
+        "of one may differ from the text report's. Uncovered requests are in no figure, unpriced "
+        "ones in no cost."
     )
+    if any(tell_quality_counts(one) for groups in report.groups.values() for one in groups):
+        lead += (
+            " Where two means of quality are over different numbers of requests, those stand in "
+            "parentheses: the difference of such means is no gain or loss."
+        )
     return Section("where", "Where it goes", lead, (), tuple(tables))
 
 
@@ -55,7 +85,7 @@ def _models(page: Page) -> Table:
     lines = [
         _Line(
             use.model,
-            (use.baseline_calls, use.recipe_calls) if report.levers else (use.recipe_calls,),
+            _model_counts(use, bool(report.levers)),
             (use.baseline_picos, use.recipe_picos),
         )
         for use in page.models
@@ -63,23 +93,28 @@ def _models(page: Page) -> Table:
     heads = ("answers>", "calls>") if report.levers else ("calls>",)
     fees = {item.token_class for item in report.token_classes if item.tokens is None}
     paid = " and ".join(sorted(fees & {"embedding", "scoring", "storage"}))
-    rest = _Line(f"({paid or 'beside calls'})", (0,) * len(heads), (0, 0))
+    rest = _Line(f"({paid or 'beside calls'})", (_Count(),) * len(heads), (0, 0))
     lines = _with_rest(report, _fold(lines), rest)
     return _table(report, "By model", "model", heads, lines, (), keep_rest=bool(paid))
+
+
+def _model_counts(use: ModelUse, compare: bool) -> tuple[_Count, ...]:
+    recipe = _Count(use.recipe_calls, unpriced=use.recipe_unpriced)
+    return (_Count(use.baseline_calls, unpriced=use.baseline_unpriced), recipe)[not compare :]
 
 
 def _token_classes(report: Report) -> Table:
     lines = [
         _Line(
             item.token_class.replace("_", " "),
-            (item.baseline_tokens or 0, item.tokens or 0) if report.levers else (item.tokens or 0,),
+            (_Count(item.baseline_tokens or 0), _Count(item.tokens or 0))[not report.levers :],
             (_picos(item.baseline_cost_usd), _picos(item.cost_usd)),
         )
         for item in report.token_classes
         if item.tokens or item.baseline_tokens or item.cost_usd
     ]
     heads = ("baseline tokens>", "recipe tokens>") if report.levers else ("tokens>",)
-    rest = _Line("(not by class)", (0,) * len(heads), (0, 0))
+    rest = _Line("(not by class)", (_Count(),) * len(heads), (0, 0))
     return _table(report, "By token class", "class", heads, _with_rest(report, lines, rest), ())
 
 
@@ -89,26 +124,42 @@ def _groups(report: Report, name: str, groups: Sequence[GroupSummary]) -> Table:
         key=lambda group: (-(group.baseline_cost_usd or 0) - (group.cost_usd or 0), group.name),
     )
     lines = _fold([_group_line(report, group) for group in ranked])
-    counted = sum(group.requests for group in groups)
-    rest = _Line(f"(no {name})", (report.log.requests - counted,), (0, 0), ("", ""))
+    rest = _Line(f"(no {name})", (_count_rest(report, groups),), (0, 0), ("", ""))
     lines = _with_rest(report, lines, rest)
     more = ("quality>", "latency, ms>")
     return _table(
-        report, f"By {name}", name, ("requests>",), lines, more, keep_rest=bool(rest.counts[0])
+        report, f"By {name}", name, ("requests>",), lines, more, keep_rest=bool(rest.counts[0].all)
+    )
+
+
+def _count_group(group: GroupSummary) -> _Count:
+    unpriced = group.requests - group.uncovered - group.priced
+    return _Count(group.requests, group.uncovered, unpriced)
+
+
+def _count_rest(report: Report, groups: Sequence[GroupSummary]) -> _Count:
+    """The requests that are in none of the groups."""
+    log = report.log
+    grouped = sum(map(_count_group, groups), _Count())
+    unpriced = log.requests - log.uncovered - log.priced
+    return _Count(
+        log.requests - grouped.all, log.uncovered - grouped.uncovered, unpriced - grouped.unpriced
     )
 
 
 def _group_line(report: Report, group: GroupSummary) -> _Line:
+    counts = (_count_group(group),)
     if group.uncovered == group.requests:
-        return _Line(group.name, (group.requests,), (None, None), (_UNCOVERED, _UNCOVERED))
+        return _Line(group.name, counts, (None, None), (_UNCOVERED, _UNCOVERED))
     quality = [show_number(value, 4) for value in (group.baseline_quality, group.quality)]
     latency = [
         show_ms(value).removesuffix(" ms")
         for value in (group.baseline_latency_ms_mean, group.latency_ms_mean)
     ]
-    cells = tuple(_before_after(pair, bool(report.levers)) for pair in (quality, latency))
+    means, times = (_before_after(pair, bool(report.levers)) for pair in (quality, latency))
+    told = tell_quality_counts(group).replace("->", "\u2192")
     picos = (_picos(group.baseline_cost_usd), _picos(group.cost_usd))
-    return _Line(group.name, (group.requests,), picos, cells)
+    return _Line(group.name, counts, picos, (means + told, times))
 
 
 def _before_after(pair: list[str], compare: bool) -> str:
@@ -123,7 +174,7 @@ def _fold(lines: list[_Line]) -> list[_Line]:
     if len(lines) <= MOST_ROWS + 1:
         return lines
     kept, others = lines[:MOST_ROWS], lines[MOST_ROWS:]
-    counts = tuple(map(sum, zip(*(line.counts for line in others), strict=True)))
+    counts = _sum_counts(others)
     baseline, recipe = (
         sum(known)
         if (known := [pico for line in others if (pico := line.picos[at]) is not None])
@@ -132,6 +183,11 @@ def _fold(lines: list[_Line]) -> list[_Line]:
     )
     more = ("",) * len(kept[0].more)
     return [*kept, _Line(f"{len(others):,} others", counts, (baseline, recipe), more)]
+
+
+def _sum_counts(lines: Sequence[_Line]) -> tuple[_Count, ...]:
+    columns = zip(*(line.counts for line in lines), strict=True)
+    return tuple(sum(column, _Count()) for column in columns)
 
 
 def _with_rest(report: Report, lines: list[_Line], rest: _Line) -> list[_Line]:
@@ -167,10 +223,10 @@ def _table(
     for line, before, after in zip(lines, *columns, strict=True):
         uncovered = line.more[:1] == (_UNCOVERED,)
         costs = _costs(before, after, rounding, compare, uncovered)
-        rows.append((line.name, *(f"{count:,}" for count in line.counts), *costs, *line.more))
-    counts = zip(*(line.counts for line in lines), strict=True)
+        rows.append((line.name, *(count.show() for count in line.counts), *costs, *line.more))
     costs = _costs(totals[0], totals[1], rounding, compare, False)
-    rows.append(("total", *(f"{sum(column):,}" for column in counts), *costs, *("" for _ in more)))
+    shown = (count.show() for count in _sum_counts(lines))
+    rows.append(("total", *shown, *costs, *("" for _ in more)))
     money = ("baseline>", "recipe>", "change>") if compare else ("cost>",)
     return Table(title, (name, *heads, *money, *more), tuple(rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,7 +155,7 @@ def draw_front(marks: Sequence[Mark], front: Sequence[tuple[float, float]], name
         axes.locator_params(axis="y", nbins=6)
         axes.set_xlabel("USD for 1,000 requests")
         axes.set_ylabel("mean quality")
-        _name_points(axes, marks)
+        name_points(axes, marks, front)
     return found[0]
 
 
@@ -179,28 +180,34 @@ def _usd_ticks() -> Any:
     return FuncFormatter(show)
 
 
-def _name_points(axes: Any, marks: Sequence[Mark]) -> None:
-    """Name the points, each where its name meets as few others as possible."""
+_SPOTS = tuple((across, up) for up in (5, -12, -4, 14, -21, 24, -31) for across in (8, -8)) + (
+    (0, 10),
+    (0, -17),
+    (0, 20),
+    (0, -27),
+)
+
+
+def name_points(axes: Any, marks: Sequence[Mark], front: Sequence[tuple[float, float]]) -> None:
+    """Name the points, each where its name meets as few points, lines and names as possible."""
     figure = axes.figure
     figure.draw_without_rendering()
     frame = axes.get_window_extent()
-    spots = [tuple(axes.transData.transform((mark.cost, mark.quality))) for mark in marks]
-    taken: list[Any] = []
+    taken = find_drawn(axes, marks, front)
     for mark in sorted(marks, key=lambda mark: (mark.cost, mark.quality, mark.name)):
         tried: list[tuple[int, int, Any]] = []
-        for across, up in ((8, 5), (8, -12), (-8, 5), (-8, -12), (8, 18), (-8, 18), (8, -25)):
+        for across, up in _SPOTS:
             text = axes.annotate(
                 mark.name,
                 (mark.cost, mark.quality),
                 xytext=(across, up),
                 textcoords="offset points",
-                ha="left" if across > 0 else "right",
+                ha="left" if across > 0 else "right" if across < 0 else "center",
                 fontsize=9,
             )
             box = text.get_window_extent()
             outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0
             clashes = 3 * outside + sum(bool(box.overlaps(other)) for other in taken)
-            clashes += sum(bool(box.contains(x, y)) for x, y in spots)
             tried.append((clashes, len(tried), text))
             if not clashes:
                 break
@@ -209,3 +216,23 @@ def _name_points(axes: Any, marks: Sequence[Mark]) -> None:
             if text is not kept:
                 text.remove()
         taken.append(kept.get_window_extent())
+
+
+def find_drawn(axes: Any, marks: Sequence[Mark], front: Sequence[tuple[float, float]]) -> list[Any]:
+    """Boxes around the points, their intervals and the steps of the front, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    corners = [
+        corner for (_, y), (x, now) in itertools.pairwise(front) for corner in ((x, y), (x, now))
+    ]
+    path = [*front[:1], *corners]
+    lines = [*itertools.pairwise(path)]
+    lines += [((m.cost, m.ci95[0]), (m.cost, m.ci95[1])) for m in marks if m.ci95 is not None]
+    points = [((mark.cost, mark.quality),) * 2 for mark in marks]
+    pixels = axes.figure.dpi / 72
+    boxes: list[Any] = []
+    for ends, pad in [*((line, 1) for line in lines), *((point, 4) for point in points)]:
+        (x0, y0), (x1, y1) = axes.transData.transform(ends)
+        box = Bbox([[min(x0, x1), min(y0, y1)], [max(x0, x1), max(y0, y1)]])
+        boxes.append(box.padded(pad * pixels))
+    return boxes

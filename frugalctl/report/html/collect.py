@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from frugalctl.prices import TOKEN_CLASSES
 from frugalctl.replay.engine import NO_MODEL
 from frugalctl.replay.ledger import Floats, LedgerBatch, LedgerMeta, Mask, Side
+from frugalctl.replay.singles import CostQuality, SessionGroups
 from frugalctl.report.groups import PICOS, sum_by
-from frugalctl.report.html.model import Dear, Histogram, ModelUse, Page
+from frugalctl.report.html.model import Dear, Histogram, ModelUse, Page, Point
 from frugalctl.report.html.timeline import TimeTotals
 from frugalctl.report.model import Report
 
@@ -31,6 +32,8 @@ class PageTotals:
         self._rows = 0
         self._times = TimeTotals()
         self._models: dict[str, list[int]] = {}
+        self._groups = SessionGroups()
+        self._points = (CostQuality(), CostQuality())
         self._latency = (_Latencies(), _Latencies())
         self._dear = (_Dearest(), _Dearest())
         self._meta: LedgerMeta | None = None
@@ -45,8 +48,10 @@ class PageTotals:
         priced = batch.covered & batch.unpriced.is_null().to_numpy(zero_copy_only=False)
         self._times.add(batch, priced)
         self._add_models(batch, priced)
+        groups = self._groups.assign(batch.columns["session"])[priced]
         sides = (batch.baseline, batch.recipe)
         for at, side in enumerate(sides):
+            self._points[at].add(groups, side.cost_usd[priced], side.quality[priced])
             self._latency[at].add(side.latency_ms[batch.covered])
             self._dear[at].add(batch, side, sides[1 - at], priced, self._rows)
         self._rows += len(batch)
@@ -79,6 +84,8 @@ class PageTotals:
             meta=self._meta,
             timeline=self._times.timeline(),
             models=self._model_uses(report),
+            baseline_point=Point("baseline", **self._points[0].estimate()),
+            recipe_point=Point("recipe", **self._points[1].estimate()),
             baseline_latency=baseline_latency,
             recipe_latency=recipe_latency,
             dear_baseline=self._dear[0].ranked(),
@@ -95,8 +102,10 @@ class PageTotals:
                 ModelUse(
                     model=name,
                     baseline_calls=made,
+                    baseline_unpriced=made - paid,
                     baseline_picos=picos if paid or not made else None,
                     recipe_calls=0 if call is None else call.calls,
+                    recipe_unpriced=0 if call is None else call.unpriced_calls,
                     recipe_picos=_to_picos(0.0 if call is None else call.cost_usd),
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frugalctl.replay.ledger import LedgerMeta
-from frugalctl.report.model import Report
+from frugalctl.report.model import Interval, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,34 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """What one model did on both sides; a side's cost is None where none could be priced."""
+    """What one model did on both sides; a side's cost is None where none could be priced.
+
+    Attributes:
+        baseline_calls: answers that the baseline has of it.
+        baseline_unpriced: those of them that are not in `baseline_picos`.
+        recipe_calls: likewise calls of the recipe.
+        recipe_unpriced: likewise.
+    """
 
     model: str
     baseline_calls: int
+    baseline_unpriced: int
     baseline_picos: int | None
     recipe_calls: int
+    recipe_unpriced: int
     recipe_picos: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Mean cost and quality over the same requests: the `n` where both are known."""
+
+    name: str
+    cost_usd: float | None
+    cost_usd_ci95: Interval | None
+    quality: float | None
+    quality_ci95: Interval | None
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,8 @@ class Page:
         meta: how the ledger came about, with the single models of the log.
         timeline: None where no request has a date.
         models: by baseline and recipe cost, dearest first.
+        baseline_point: cost and quality of the baseline.
+        recipe_point: likewise of the recipe.
         baseline_latency: in milliseconds; None where none is known.
         recipe_latency: likewise.
         dear_baseline: the requests that cost most as they were.
@@ -117,6 +140,8 @@ class Page:
     meta: LedgerMeta
     timeline: Timeline | None
     models: tuple[ModelUse, ...]
+    baseline_point: Point
+    recipe_point: Point
     baseline_latency: Histogram | None
     recipe_latency: Histogram | None
     dear_baseline: tuple[Dear, ...]

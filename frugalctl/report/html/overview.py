@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from frugalctl.report.groups import PICOS
 from frugalctl.report.html import svg
 from frugalctl.report.html.charts import Bar, draw_waterfall
 from frugalctl.report.html.model import Page
 from frugalctl.report.html.money import Rounding
 from frugalctl.report.html.sections import Card, Chart, Section
+from frugalctl.report.layout import find_worst_quality, lay_out_each_lever
 from frugalctl.report.model import Interval, Report
 from frugalctl.report.tables import UNKNOWN, Table
+
+_LEVERS = {
+    "semantic_cache": "Semantic cache",
+    "compress": "Compression",
+    "prompt_cache": "Prompt cache",
+}
 
 
 def page_rounding(report: Report) -> Rounding:
@@ -48,7 +57,7 @@ def _cost(report: Report) -> Card:
 
 def _quality(report: Report) -> Card:
     delta, sides = report.delta, (report.baseline, report.recipe)
-    return _card(
+    card = _card(
         report,
         "Quality, mean",
         [
@@ -60,6 +69,8 @@ def _quality(report: Report) -> Card:
         _tone(delta.quality_ci95, more_is_good=True),
         _coverage(report, [side.quality.n for side in sides]),
     )
+    worst = find_worst_quality(report)
+    return card if worst is None else replace(card, caveat=f"{worst[0]}: {worst[1]:.4f}")
 
 
 def _latency(report: Report) -> Card:
@@ -128,6 +139,14 @@ def lay_out_levers(page: Page) -> Section | None:
     )
     charts = (_waterfall(report, rounding, units),) if None not in units else ()
     return Section("levers", "What each lever saved", lead, charts, (table,), beside=True)
+
+
+def lay_out_each(page: Page) -> list[Section]:
+    """What each lever did, in the words of the text report."""
+    return [
+        Section(lever.replace("_", "-"), _LEVERS[lever], tables=tuple(tables))
+        for lever, tables in lay_out_each_lever(page.report).items()
+    ]
 
 
 def _lever_table(report: Report, rounding: Rounding, units: list[int | None]) -> Table:

@@ -10,7 +10,7 @@ from frugalctl.report.html.breakdowns import lay_out_breakdowns, lay_out_dearest
 from frugalctl.report.html.model import Page
 from frugalctl.report.html.origin import lay_out_origin
 from frugalctl.report.html.over_time import lay_out_caches, lay_out_costs
-from frugalctl.report.html.overview import lay_out_cards, lay_out_levers
+from frugalctl.report.html.overview import lay_out_cards, lay_out_each, lay_out_levers
 from frugalctl.report.html.sections import Chart
 from frugalctl.report.html.spread import lay_out_front, lay_out_latency
 from frugalctl.report.layout import tell_coverage
@@ -26,6 +26,7 @@ def render_html(page: Page) -> str:
     """The page; the same page gives the same bytes."""
     sections = [
         lay_out_levers(page),
+        *lay_out_each(page),
         lay_out_costs(page),
         lay_out_breakdowns(page),
         lay_out_front(page),

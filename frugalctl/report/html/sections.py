@@ -20,6 +20,7 @@ class Card:
         tone: "good", "bad" or "" for neither, as far as the interval tells.
         before: the baseline's figure and interval.
         coverage: over how many requests.
+        caveat: what the figure would be if what is unknown were the worst.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Card:
     tone: str
     before: str
     coverage: str
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from frugalctl.replay.ledger import SingleModel
+from dataclasses import replace
+
 from frugalctl.report.html import svg
 from frugalctl.report.html.charts import Mark, draw_front, draw_histograms
 from frugalctl.report.html.collect import BIN_RATIO
-from frugalctl.report.html.model import Histogram, Page
+from frugalctl.report.html.model import Histogram, Page, Point
 from frugalctl.report.html.money import Rounding
 from frugalctl.report.html.overview import (
     show_interval,
@@ -16,10 +17,23 @@ from frugalctl.report.html.overview import (
 )
 from frugalctl.report.html.sections import Chart, Section
 from frugalctl.report.model import Interval, SideSummary
-from frugalctl.report.tables import UNKNOWN, Table
+from frugalctl.report.tables import Table
 
 COVERAGE = 0.95
 _THOUSAND = 1_000
+_AS_LOGGED = "as logged"
+_SIDES = {
+    "baseline": (svg.BASELINE, "o"),
+    "recipe": (svg.RECIPE, "D"),
+    _AS_LOGGED: (svg.RECIPE, "D"),
+}
+_FRONT_LEAD = (
+    "Up and left is better. Cost and quality of a point are over the same requests: those "
+    "where both are known, n in the table. For a single model these are requests "
+    "that are compared and that it answered in the log's outcomes, so points may be over different "
+    "requests. Drawn hollow: fewer than 95 % of the requests of the model that answered most; such "
+    "a model is kept off the Pareto front (dashed)."
+)
 
 
 def lay_out_latency(page: Page) -> Section:
@@ -85,9 +99,9 @@ def lay_out_front(page: Page) -> Section:
     """The single models of the log, beside baseline and recipe."""
     title = "Cost and quality"
     singles = [
-        single
-        for single in page.meta.singles
-        if single.cost_usd is not None and single.quality is not None
+        Point(one.model, one.cost_usd, one.cost_usd_ci95, one.quality, one.quality_ci95, one.n)
+        for one in page.meta.singles
+        if one.n
     ]
     if not singles:
         lead = (
@@ -95,104 +109,69 @@ def lay_out_front(page: Page) -> Section:
             "the baseline against."
         )
         return Section("front", title, lead)
-    able = _able(singles)
-    front = _pareto(able)
-    marks = [_single_mark(single, hollow=single not in able) for single in singles]
-    marks += _side_marks(page)
+    sides = _side_points(page)
+    enough = COVERAGE * max(single.n for single in singles)
+    front = _pareto([single for single in singles if single.n >= enough])
+    marks = [_mark(one, svg.MUTED, "s", hollow=one.n < enough) for one in singles]
+    marks += [_mark(one, *_SIDES[one.name], hollow=one.n < enough) for one in sides if one.n]
     corners = [((one.cost_usd or 0.0) * _THOUSAND, one.quality or 0.0) for one in front]
-    best = ", ".join(one.model for one in front)
+    best = ", ".join(one.name for one in front)
     text = f"{len(singles)} single models; on the Pareto front: {best}. The table has the figures."
     drawn = draw_front(marks, corners, "cost-quality")
     chart = Chart("cost-quality", "Mean quality over cost", text, drawn)
-    lead = (
-        "Each model of the log's outcomes alone, over the requests that are compared and that it "
-        "answered. Up and left is better; the dashed line is the Pareto front of those models that "
-        "answered nearly all of them (the others, drawn hollow, had other requests to answer)."
-    )
-    table = _front_table(page, singles, front)
-    return Section("front", title, lead, (chart,), (table,), beside=True)
+    names = [_name_row(one, one in front, one.n < enough) for one in (*singles, *sides)]
+    table = _front_table([*singles, *sides], names)
+    return Section("front", title, _FRONT_LEAD, (chart,), (table,), beside=True)
 
 
-def _single_mark(single: SingleModel, *, hollow: bool) -> Mark:
+def _side_points(page: Page) -> list[Point]:
+    if page.report.levers:
+        return [page.baseline_point, page.recipe_point]
+    return [replace(page.recipe_point, name=_AS_LOGGED)]
+
+
+def _mark(point: Point, colour: str, marker: str, *, hollow: bool) -> Mark:
     return Mark(
-        _cut(single.model),
-        (single.cost_usd or 0.0) * _THOUSAND,
-        single.quality or 0.0,
-        single.quality_ci95,
-        svg.MUTED,
-        "s",
+        _cut(point.name),
+        (point.cost_usd or 0.0) * _THOUSAND,
+        point.quality or 0.0,
+        point.quality_ci95,
+        colour,
+        marker,
         hollow,
     )
 
 
-def _side_marks(page: Page) -> list[Mark]:
-    report = page.report
-    sides = [("recipe", report.recipe, svg.RECIPE, "D")]
-    if report.levers:
-        sides.insert(0, ("baseline", report.baseline, svg.BASELINE, "o"))
-    else:
-        sides = [("as logged", *sides[0][1:])]
-    return [
-        Mark(name, cost * _THOUSAND, side.quality.mean, side.quality.ci95, colour, marker)
-        for name, side, colour, marker in sides
-        if (cost := _mean_cost(side, page)) is not None and side.quality.mean is not None
-    ]
-
-
-def _mean_cost(side: SideSummary, page: Page) -> float | None:
-    priced = page.report.log.priced
-    return side.cost_usd / priced if side.cost_usd is not None and priced else None
-
-
-def _able(singles: list[SingleModel]) -> list[SingleModel]:
-    """Those that answered nearly as many requests as the one that answered most."""
-    most = max(single.quality_n for single in singles)
-    return [single for single in singles if single.quality_n >= COVERAGE * most]
-
-
-def _pareto(singles: list[SingleModel]) -> list[SingleModel]:
+def _pareto(points: list[Point]) -> list[Point]:
     """The models that no other beats in both cost and quality, cheapest first."""
-    found: list[SingleModel] = []
-    for one in sorted(singles, key=lambda one: (one.cost_usd, -(one.quality or 0.0), one.model)):
+    found: list[Point] = []
+    for one in sorted(points, key=lambda one: (one.cost_usd, -(one.quality or 0.0), one.name)):
         if not found or (one.quality or 0.0) > (found[-1].quality or 0.0):
             found.append(one)
     return found
 
 
-def _front_table(page: Page, singles: list[SingleModel], front: list[SingleModel]) -> Table:
-    report = page.report
-    costs = [None if one.cost_usd is None else one.cost_usd * _THOUSAND for one in singles]
+def _name_row(point: Point, on_front: bool, fewer: bool) -> str:
+    said = [*["front"] * on_front, *["fewer requests"] * fewer]
+    return f"{_cut(point.name, 80)} ({', '.join(said)})" if said else point.name
+
+
+def _front_table(points: list[Point], names: list[str]) -> Table:
+    costs = [None if one.cost_usd is None else one.cost_usd * _THOUSAND for one in points]
     rounding = Rounding.of(*costs)
-    rows: list[tuple[str, ...]] = [
+    rows = tuple(
         (
-            one.model + (" (front)" if one in front else ""),
+            name,
             rounding.show_usd(cost),
             _interval_1k(one.cost_usd_ci95, rounding),
             show_number(one.quality, 4),
             show_interval(one.quality_ci95, 4),
-            f"{one.quality_n:,}",
+            f"{one.n:,}",
         )
-        for one, cost in zip(singles, costs, strict=True)
-    ]
-    for name, side in (("baseline", report.baseline), ("recipe", report.recipe)):
-        if name == "recipe" or report.levers:
-            rows.append(_side_row(name if report.levers else "as logged", side, page, rounding))
-    columns = ("", "USD / 1,000>", "95 % interval>", "quality>", "95 % interval>", "n>")
-    return Table("Single models, baseline and recipe", columns, tuple(rows))
-
-
-def _side_row(name: str, side: SideSummary, page: Page, rounding: Rounding) -> tuple[str, ...]:
-    cost, priced = _mean_cost(side, page), page.report.log.priced
-    interval = side.cost_usd_ci95
-    each = None if interval is None else (interval[0] / priced, interval[1] / priced)
-    return (
-        name,
-        UNKNOWN if cost is None else rounding.show_usd(cost * _THOUSAND),
-        _interval_1k(each, rounding),
-        show_number(side.quality.mean, 4),
-        show_interval(side.quality.ci95, 4),
-        f"{side.quality.n:,}",
+        for name, one, cost in zip(names, points, costs, strict=True)
     )
+    columns = ("", "USD / 1,000>", "95 % interval>", "quality>", "95 % interval>", "n>")
+    return Table("Single models, baseline and recipe", columns, rows)
 
 
 def _interval_1k(interval: Interval | None, rounding: Rounding) -> str:

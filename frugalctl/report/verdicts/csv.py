@@ -8,7 +8,7 @@ from frugalctl.report.verdicts.model import Judgement
 
 _COLUMNS = (
     "gate", "name", "metric", "base", "head", "compared", "compared_ci95_lo", "compared_ci95_hi",
-    "noise", "status", "failed",
+    "noise", "pairs", "status", "failed",
 )  # fmt: skip
 
 

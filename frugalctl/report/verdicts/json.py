@@ -21,18 +21,20 @@ def encode_verdict(verdict: Verdict) -> dict[str, Any]:
         "compared": verdict.compared,
         "compared_ci95": as_pair(verdict.interval),
         "noise": verdict.noise,
+        "pairs": verdict.pairs,
         "status": verdict.status,
         "failed": verdict.failed,
     }
 
 
 def encode_judgement(judgement: Judgement) -> dict[str, Any]:
-    """All of it as plain data; `passed`, `failed`, `new` and `noise` count gates."""
+    """All of it as plain data; `gates_failed` and its like count the gates of a status."""
     prompts = judgement.prompts
+    counts = count_statuses(judgement.verdicts).items()
     return {
         "schema_version": SCHEMA_VERSION,
         "frugalctl_version": frugalctl.__version__,
-        **count_statuses(judgement.verdicts),
+        **{f"gates_{status.replace(' ', '_')}": count for status, count in counts},
         "gates": [encode_verdict(verdict) for verdict in judgement.verdicts],
         "warnings": list(judgement.warnings),
         **({"prompts": list(prompts.records)} if prompts else {}),

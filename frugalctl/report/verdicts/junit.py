@@ -10,7 +10,7 @@ from frugalctl.report.verdicts.model import Judgement, count_statuses, explain, 
 
 
 def render_junit(judgement: Judgement) -> str:
-    """One suite; failed gates are failures, new ones and noise that is ignored are skipped.
+    """One suite; failed gates are failures; new, ignored and not judged ones are skipped.
 
     Characters that XML cannot hold are escaped as Python does.
     """
@@ -19,7 +19,7 @@ def render_junit(judgement: Judgement) -> str:
         "tests": str(len(judgement.verdicts)),
         "failures": str(count["failed"]),
         "errors": "0",
-        "skipped": str(count["new"] + count["noise"]),
+        "skipped": str(count["new"] + count["ignored"] + count["not judged"]),
     }
     root = xml.Element("testsuites", {"name": "frugalctl", **numbers})
     suite = xml.SubElement(root, "testsuite", {"name": "frugalctl check", **numbers})

@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from frugalctl.report.diff import (
+    NO_PAIRS,
     Change,
     compare_reports,
     format_metric,
     format_metric_interval,
+    format_pairs,
+    note_pairs,
     warn_differences,
 )
 from frugalctl.report.gate import Gate, Verdict, judge_gates
 from frugalctl.report.metrics import Body
 from frugalctl.report.model import Interval
+from frugalctl.report.noise import Pairs
 from frugalctl.report.tables import Table, clip, format_percent
 
 SCHEMA_VERSION = 1
 
-_STATUSES = ("passed", "failed", "new", "noise")
-_SHOWN = {"failed": "FAILED", "noise": "within noise"}
+_STATUSES = ("passed", "failed", "new", "ignored", "not judged")
+_SHOWN = {"failed": "FAILED", "ignored": "within noise"}
+NOT_JUDGED = "not judged: quality and latency are not known of a change of prompts"
 _ORIGIN = ("prices", "price_book", "as_of", "input_xxh3", "recipe", "seed")
 
 
@@ -76,19 +81,31 @@ def judge_reports(
     head: Body,
     base: Body | None,
     *,
+    pairs: Pairs | None = None,
     allow_new: bool = False,
     ignore_noise: bool = False,
     prompts: PromptFindings | None = None,
 ) -> Judgement:
     """Evaluate gates, and note what else a reader wants to know of the two reports.
 
+    Args:
+        gates: the gates.
+        head: the report to judge.
+        base: the report to compare with, if any.
+        pairs: changes that are known request by request, from ledgers.
+        allow_new: as `judge_gates` has it.
+        ignore_noise: likewise.
+        prompts: what was found of prompts.
+
     Raises:
         UsageError: a gate cannot be judged, as `judge_gates` says.
     """
     return Judgement(
-        verdicts=judge_gates(gates, head, base, allow_new=allow_new, ignore_noise=ignore_noise),
-        warnings=() if base is None else tuple(warn_differences(base, head)),
-        changes=() if base is None else tuple(compare_reports(base, head)),
+        verdicts=judge_gates(
+            gates, head, base, pairs=pairs, allow_new=allow_new, ignore_noise=ignore_noise
+        ),
+        warnings=() if base is None else tuple(warn_differences(base, head, pairs)),
+        changes=() if base is None else tuple(compare_reports(base, head, pairs)),
         base=None if base is None else _describe_origin(base),
         head=_describe_origin(head),
         prompts=prompts,
@@ -105,7 +122,7 @@ def _describe_origin(body: Body) -> dict[str, Any]:
 
 
 def count_statuses(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    """How many gates passed, failed, were new, or came true within noise."""
+    """How many gates there are of each status."""
     statuses = [verdict.status for verdict in verdicts]
     return {status: statuses.count(status) for status in _STATUSES}
 
@@ -115,19 +132,22 @@ def tell_outcome(verdicts: Sequence[Verdict]) -> str:
     count = count_statuses(verdicts)
     if not verdicts:
         return "no gates"
-    of_all = f"{len(verdicts)} gate{'s' if len(verdicts) > 1 else ''}"
+    judged = len(verdicts) - count["not judged"]
+    of_all = f"{judged} gate{'' if judged == 1 else 's'}"
     if count["failed"]:
         noisy = sum(verdict.failed and bool(verdict.noise) for verdict in verdicts)
-        return f"{count['failed']} of {of_all} failed{f', {noisy} within noise' if noisy else ''}"
-    others = [
-        text
-        for number, text in (
-            (count["new"], f"{count['new']} new"),
-            (count["noise"], f"{count['noise']} within noise"),
-        )
-        if number
-    ]
-    return f"{of_all} passed{' (' + ', '.join(others) + ')' if others else ''}"
+        told = _list_counts((noisy, "within noise"), (count["not judged"], "not judged"))
+        return ", ".join([f"{count['failed']} of {of_all} failed", *told])
+    told = _list_counts(
+        (count["new"], "new"),
+        (count["ignored"], "within noise"),
+        (count["not judged"], "not judged"),
+    )
+    return f"{of_all} passed{' (' + ', '.join(told) + ')' if told else ''}"
+
+
+def _list_counts(*counts: tuple[int, str]) -> list[str]:
+    return [f"{number} {text}" for number, text in counts if number]
 
 
 def name_gate(gate: Gate) -> str:
@@ -137,6 +157,8 @@ def name_gate(gate: Gate) -> str:
 
 def show_values(verdict: Verdict) -> str:
     """`old -> new`, or the value alone."""
+    if verdict.status == "not judged":
+        return ""
     head = format_metric(verdict.metric, verdict.head)
     if verdict.base is None:
         return head
@@ -164,20 +186,24 @@ def show_interval(verdict: Verdict) -> str:
 
 def explain(verdict: Verdict) -> str:
     """What was found, in one line: `recipe.cost_usd: $1.00 -> $1.10 (+10.0 %)`."""
+    if verdict.status == "not judged":
+        return f"{verdict.metric}: {NOT_JUDGED}"
     change, interval = show_change(verdict), show_interval(verdict)
     text = f"{verdict.metric}: {show_values(verdict)}"
     if change:
-        text += f" ({change})"
+        of = "" if verdict.pairs is None else f", paired, {verdict.pairs:,} requests"
+        text += f" ({change}{of})"
     if verdict.status == "new":
-        return f"{text}; new: not in the base report"
+        return f"{text}; new: nothing to compare with"
     if verdict.noise:
-        text += f"; within noise: the 95 % interval of the change is {interval}"
+        of = " of independent samples" if _show_pairs(verdict) == NO_PAIRS else ""
+        text += f"; within noise: the 95 % interval of the change{of} is {interval}"
     return text
 
 
 def lay_out_verdicts(verdicts: Sequence[Verdict]) -> Table:
     """The verdicts as a table, without the columns that are empty."""
-    columns = ("", "gate", "fails if", "value>", "change>", "95 % interval>")
+    columns = ("", "gate", "fails if", "value>", "change>", "95 % interval>", "pairs>")
     rows = [
         (
             _SHOWN.get(verdict.status, verdict.status),
@@ -186,6 +212,7 @@ def lay_out_verdicts(verdicts: Sequence[Verdict]) -> Table:
             show_values(verdict),
             show_change(verdict),
             f"{show_interval(verdict)}{' noise' if verdict.noise else ''}",
+            _show_pairs(verdict),
         )
         for verdict in verdicts
     ]
@@ -193,13 +220,20 @@ def lay_out_verdicts(verdicts: Sequence[Verdict]) -> Table:
     kept = [
         at
         for at, column in enumerate(columns)
-        if column in always[1:] or at == 0 or any(row[at] for row in rows)
+        if column in always or any(row[at] not in ("", NO_PAIRS) for row in rows)
     ]
     return Table(
         "Gates",
         tuple(columns[at] for at in kept),
         tuple(tuple(row[at] for at in kept) for row in rows),
+        note_pairs([(one.interval, one.pairs) for one in verdicts if _show_pairs(one)]),
     )
+
+
+def _show_pairs(verdict: Verdict) -> str:
+    if not verdict.gate.relative or not verdict.compared:
+        return ""
+    return format_pairs(verdict.interval, verdict.pairs)
 
 
 def as_pair(interval: Interval | None) -> list[float] | None:
