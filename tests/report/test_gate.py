@@ -65,7 +65,7 @@ def test_what_is_no_gate(text):
     ("text", "hint"),
     [
         ("cost_usd > 5%", "write 'cost_usd > +5%'"),
-        ("quality < 80%", "is in [0, 1]: write 'quality < 0.8', or 'quality < +80%' for its change"),
+        ("quality < 80%", "write 'quality < 0.8', or 'quality < +80%' for its change"),
         ("tasks.faq.quality < 7%", "write 'tasks.faq.quality < 0.07', or"),
         ("semantic_cache.hit_rate < 12.5%", "'semantic_cache.hit_rate < 0.125', or"),
         ("tasks.quality.cost_usd > 5%", "write 'tasks.quality.cost_usd > +5%'"),
