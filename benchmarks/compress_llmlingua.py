@@ -159,7 +159,8 @@ def time_runs(
     speeds: list[float] = []
     shares: list[float] = []
     # What is loaded and compiled once is not timed.
-    run(make_part([("", "One sentence. Another one, of more words.")]), "Which one?")
+    warm_up = "One sentence. Another one, of more words. A third of them. A fourth, of more words."
+    run(make_part([("", warm_up)]), "Which one?")
     for part, question in prompts:
         tokens = count(part.part.text)
         start = time.perf_counter()
