@@ -1,14 +1,18 @@
-"""Files out: written beside the target and moved into place, or not at all."""
+"""Files out, written beside the target and moved into place, or not at all; TOML files in."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from frugalctl.errors import OutputError
+from frugalctl.errors import ConfigError, OutputError
+
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 
 
 @contextmanager
@@ -94,3 +98,34 @@ def _mode(path: Path) -> int:
     umask = os.umask(0)
     os.umask(umask)
     return 0o666 & ~umask
+
+
+def read_toml(path: Path, shown: str = "") -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Args:
+        path: the file.
+        shown: its name for messages, if not the path.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML; with the line, where one is known.
+    """
+    import tomllib
+
+    where = shown or str(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", where=where) from None
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError("not UTF-8", where=f"{where}:{line}") from None
+    except tomllib.TOMLDecodeError as error:
+        found = _AT_LINE.search(str(error))
+        line = found[1] if found else data.rstrip().count(b"\n") + 1
+        told = f"not TOML: {_AT_LINE.sub('', str(error))}"
+        raise ConfigError(told, where=f"{where}:{line}") from None
+    except RecursionError:
+        raise ConfigError("not TOML: nested too deeply", where=where) from None

@@ -30,7 +30,7 @@ from frugalctl.cli.options import (
 )
 from frugalctl.cli.replay import make_options, replay_logs
 from frugalctl.cli.startup import spare_pandas
-from frugalctl.errors import ConfigError, GateFailed, InputError, UsageError
+from frugalctl.errors import GateFailed, InputError, UsageError
 
 if TYPE_CHECKING:
     from frugalctl.replay.run import ReplayOptions
@@ -172,10 +172,12 @@ class _Reports:
     Attributes:
         pairs: changes that are known request by request.
         prompts: what was found about prompts.
+        names: what messages call the two.
     """
 
     head: Body
     base: Body | None
+    names: tuple[str, str]
     pairs: dict[str, Estimate] | None = None
     prompts: PromptFindings | None = None
 
@@ -198,13 +200,8 @@ def _gather_gates(texts: list[str], *, with_configured: bool) -> list[Gate]:
     from frugalctl.cli.config import load_gates
     from frugalctl.report.gate import parse_gate
 
-    found: list[Gate] = []
-    for one in load_gates() if with_configured else []:
-        try:
-            found.append(parse_gate(one.text, one.name))
-        except UsageError as error:
-            told = f"gates.{one.name or 'fail_if'}: {error.message}"
-            raise ConfigError(told, where=one.file, hint=error.hint) from None
+    configured = load_gates() if with_configured else []
+    found = [parse_gate(one.text, one.name, one.where) for one in configured]
     return found + [parse_gate(text) for text in texts]
 
 
@@ -252,18 +249,19 @@ def _read_reports(
 
     base = load_body(baseline, seed) if baseline else None
     kept = [path for path in logs if is_kept(path)]
+    names = (f"the report {kept[0]}" if kept else "the report", f"the base report {baseline}")
     if not kept and baseline and is_ledger_file(baseline):
         with TemporaryDirectory(prefix="frugalctl-") as folder:
             ledger = str(Path(folder) / "run.parquet")
             head = _replay(logs, options, seed, ledger)
-            return _Reports(head, base, pair_files(baseline, ledger, seed))
+            return _Reports(head, base, names, pair_files(baseline, ledger, seed))
     if not kept:
-        return _Reports(_replay(logs, options, seed), base)
+        return _Reports(_replay(logs, options, seed), base, names)
     if len(logs) > 1:
         raise UsageError(f"{kept[0]} is a replay that was kept, and stands alone")
     _refuse(said, _OF_THE_REPLAY, f"{kept[0]} was replayed already; give the log")
     pairs = pair_files(baseline, kept[0], seed) if baseline else None
-    return _Reports(load_body(kept[0], seed), base, pairs)
+    return _Reports(load_body(kept[0], seed), base, names, pairs)
 
 
 def _replay(
@@ -289,7 +287,8 @@ def _replay_prompts(
     spare_pandas()
     found = replay_prompts(paths, against, base, options(), seed, requests_per_month)
     prompts = PromptFindings(tuple(found.tables), tuple(found.remarks), tuple(found.records))
-    return _Reports(found.head, found.base, prompts=prompts)
+    names = ("the report with the new prompts", "that with the prompts as logged")
+    return _Reports(found.head, found.base, names, prompts=prompts)
 
 
 def _judge(gates: list[Gate], reports: _Reports, allow_new: bool, ignore_noise: bool) -> Judgement:
@@ -304,6 +303,7 @@ def _judge(gates: list[Gate], reports: _Reports, allow_new: bool, ignore_noise: 
         allow_new=allow_new,
         ignore_noise=ignore_noise,
         prompts=reports.prompts,
+        names=reports.names,
     )
     for message in (*judgement.warnings, *(reports.prompts.remarks if reports.prompts else ())):
         note(message)

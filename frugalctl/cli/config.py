@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from frugalctl.errors import ConfigError
+from frugalctl.files import read_toml
 
 _FILES = ("frugalctl.toml", "pyproject.toml")
 _GATES = "gates"
@@ -27,12 +28,12 @@ class ConfiguredGate:
     Attributes:
         name: its key; None for those of the list `fail_if`.
         text: the expression.
-        file: where it stands.
+        where: the file and the key.
     """
 
     name: str | None
     text: str
-    file: str
+    where: str
 
 
 def load_defaults(app: Any) -> dict[str, Any]:
@@ -72,12 +73,13 @@ def load_gates() -> list[ConfiguredGate]:
 
 
 def _read_gate(key: str, value: Any, file: str) -> list[ConfiguredGate]:
+    where = f"{file}: {_GATES}.{key}"
     if key.replace("-", "_") == _UNNAMED and isinstance(value, list):
         values = cast(list[Any], value)
         if all(isinstance(text, str) for text in values):
-            return [ConfiguredGate(None, text, file) for text in values]
+            return [ConfiguredGate(None, text, where) for text in values]
     elif isinstance(value, str):
-        return [ConfiguredGate(key, value, file)]
+        return [ConfiguredGate(key, value, where)]
     raise ConfigError(
         f"gates.{key} is no expression",
         where=file,
@@ -131,16 +133,7 @@ def _read_table(name: str) -> dict[str, Any]:
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
-    import tomllib
-
-    if not file.is_file():
-        return {}
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not TOML: {error}", where=str(file)) from None
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    return read_toml(file) if file.is_file() else {}
 
 
 def _step_into(table: dict[str, Any], name: str) -> dict[str, Any]:

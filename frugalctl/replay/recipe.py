@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from frugalctl.errors import ConfigError
+from frugalctl.files import read_toml
 from frugalctl.levers.cascade import CascadePolicy
 
 if TYPE_CHECKING:
@@ -81,15 +81,7 @@ def load_recipe(path: str) -> Recipe:
     Raises:
         ConfigError: unreadable, not TOML, an unknown table or key, a value of the wrong type.
     """
-    try:
-        data = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"cannot be read: {reason}", where=path) from None
-    except UnicodeDecodeError:
-        raise ConfigError("not UTF-8", where=path) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not TOML: {error}", where=path) from None
+    data = read_toml(Path(path), path)
     try:
         return parse_recipe(data, Path(path).name.removesuffix(".toml"), Path(path).parent)
     except ConfigError as error:

@@ -38,7 +38,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _EXPRESSION = re.compile(
     r"\s*+(?P<metric>(?:[^<>=!\"]|\"(?:[^\"\\]|\\.)*+\")++)(?P<operator><=|>=|==|!=|<|>)\s*+"
-    r"(?P<sign>[+-]?)(?P<number>\d++(?:\.\d*+)?(?:[eE][+-]?\d++)?|\.\d++)\s*+(?P<percent>%?)\s*+"
+    r"(?P<sign>[+-]?)(?P<number>[0-9]++(?:\.[0-9]*+)?(?:[eE][+-]?[0-9]++)?|\.[0-9]++)\s*+(?P<percent>%?)\s*+"
 )
 
 
@@ -54,6 +54,7 @@ class Gate:
         relative: compared with the change against the base report.
         percent: the change is in percent.
         name: what the configuration calls it.
+        where: the file and the key of the configuration, "" for one of the command line.
         skipped: not to be judged, for what is judged says nothing about the metric.
     """
 
@@ -64,6 +65,7 @@ class Gate:
     relative: bool
     percent: bool
     name: str | None = None
+    where: str = ""
     skipped: bool = False
 
 
@@ -102,24 +104,32 @@ class Verdict:
         return self.status == "failed"
 
 
-def parse_gate(text: str, name: str | None = None) -> Gate:
+def parse_gate(text: str, name: str | None = None, where: str = "") -> Gate:
     """Parse an expression.
+
+    Args:
+        text: the expression.
+        name: what the configuration calls it, if it is from there.
+        where: the file and the key of the configuration.
 
     Raises:
         UsageError: it is not of the grammar, a percentage has no sign, or is of a `delta`.
     """
     found = _EXPRESSION.fullmatch(text)
     if not found or math.isinf(float(found["number"])):
-        raise UsageError(f"not a gate: {text!r}", hint="write 'cost_usd > +5%' or 'quality < 0.8'")
+        hint = "write 'cost_usd > +5%' or 'quality < 0.8'"
+        raise UsageError(f"not a gate: {text!r}", where=where, hint=hint)
     sign, percent, metric = found["sign"], bool(found["percent"]), found["metric"].strip()
     if percent and metric.startswith("delta."):
         raise UsageError(
             f"{metric} is a change already and takes no percentage: {text!r}",
+            where=where,
             hint="delta.cost_pct is in percent: 'delta.cost_pct > 5'",
         )
     if percent and not sign:
         raise UsageError(
             f"a percentage is a change and needs a sign: {text!r}",
+            where=where,
             hint=_hint_at_sign(metric, found["operator"], found["number"]),
         )
     return Gate(
@@ -130,6 +140,7 @@ def parse_gate(text: str, name: str | None = None) -> Gate:
         relative=bool(sign) and not metric.startswith("delta."),
         percent=percent,
         name=name,
+        where=where,
     )
 
 
@@ -151,6 +162,7 @@ def require_base(gates: Sequence[Gate]) -> None:
         if gate.relative and not gate.skipped:
             raise UsageError(
                 f"{gate.text!r} compares with a base report",
+                where=gate.where,
                 hint="--baseline base.json; --allow-new passes it where there is none yet",
             )
 
@@ -163,6 +175,7 @@ def judge_gates(
     pairs: Pairs | None = None,
     allow_new: bool = False,
     ignore_noise: bool = False,
+    names: tuple[str, str] = ("the report", "the base report"),
 ) -> tuple[Verdict, ...]:
     """Evaluate gates.
 
@@ -174,6 +187,7 @@ def judge_gates(
         allow_new: a gate on a change of what the base report lacks is no error; nor is one where
             there is no base report.
         ignore_noise: a change within noise does not fail.
+        names: what messages call the two reports, head first.
 
     Raises:
         UsageError: a metric is unknown, or has no value, in either report; no base report where
@@ -183,7 +197,9 @@ def judge_gates(
         require_base(gates)
     if pairs is None:
         pairs = pair_reports(base or {}, head)
-    judged = _Judged(list_metrics(head), list_metrics(base or {}), pairs, allow_new, ignore_noise)
+    judged = _Judged(
+        list_metrics(head), list_metrics(base or {}), pairs, allow_new, ignore_noise, names
+    )
     return tuple(_judge(gate, judged) for gate in gates)
 
 
@@ -196,19 +212,23 @@ class _Judged:
     pairs: Pairs
     allow_new: bool
     ignore_noise: bool
+    names: tuple[str, str]
 
 
 def _judge(gate: Gate, judged: _Judged) -> Verdict:
     if gate.skipped:
         path = resolve_metric(gate.metric, judged.now) or gate.metric
         return Verdict(gate, path, None, None, None, None, None, "not judged")
-    return _judge_change(gate, judged) if gate.relative else _judge_value(gate, judged)
+    try:
+        return _judge_change(gate, judged) if gate.relative else _judge_value(gate, judged)
+    except UsageError as error:
+        raise UsageError(error.message, where=gate.where, hint=error.hint) from None
 
 
 def _judge_value(gate: Gate, judged: _Judged) -> Verdict:
     now = judged.now
     path = _find(gate, judged)
-    value = _read(path, now, "the report")
+    value = _read(path, now, judged.names[0])
     interval = find_interval(path, now) if path.startswith("delta.") else None
     noise = is_noise(value, interval)
     status = _decide(gate, value, noise, judged)
@@ -217,10 +237,11 @@ def _judge_value(gate: Gate, judged: _Judged) -> Verdict:
 
 def _judge_change(gate: Gate, judged: _Judged) -> Verdict:
     path = _find(gate, judged)
-    head = _read(path, judged.now, "the report")
+    head = _read(path, judged.now, judged.names[0])
     if judged.allow_new and judged.before.get(path) is None:
         return Verdict(gate, path, None, head, None, None, None, "new")
-    base = _read(path, judged.before, "the base report", hint="--allow-new lets what is new pass")
+    hint = "--allow-new lets what is new pass"
+    base = _read(path, judged.before, judged.names[1], hint)
     found = estimate_change(path, judged.before, judged.now, judged.pairs)
     assert found is not None, "both values are known"
     change, interval = found.amount, found.interval
@@ -246,7 +267,8 @@ def _find(gate: Gate, judged: _Judged) -> str:
     gone = resolve_metric(gate.metric, judged.before)
     if gone is not None:
         raise UsageError(
-            f"{gone} is in the base report, and not in this one: {gate.text!r} cannot be judged",
+            f"{gone} is in {judged.names[1]}, and not in {judged.names[0]}: "
+            f"{gate.text!r} cannot be judged",
             hint="drop the gate if it is gone for good",
         )
     raise refuse_metric(gate.metric, judged.now)

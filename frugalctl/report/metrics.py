@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 from frugalctl.errors import InputError, UsageError
 from frugalctl.report.model import SCHEMA_VERSION
+from frugalctl.report.tables import clip
 
 Body = dict[str, Any]
 Metrics = dict[str, float | None]
 
+_SCHEMA = "schemas/report.schema.json"
 _NO_METRICS = ("schema_version", "frugalctl_version", "origin")
 _SUMMED = ("log.unpriced",)
 _PLAIN = re.compile(r"[\w.:/@+-]+")
@@ -32,12 +36,12 @@ def is_report(path: str) -> bool:
     try:
         with Path(path).open("rb") as file:
             first = file.readline()
-            if not first.lstrip().startswith(b"{"):
+            if not first.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
                 return False
             try:
-                body: Any = json.loads(first)
+                body: Any = json.loads(first.decode("utf-8-sig"))
             except ValueError:
-                body = json.loads(first + file.read())
+                body = json.loads((first + file.read()).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     return _looks_like_report(body)
@@ -55,7 +59,7 @@ def load_report(path: str) -> Body:
     """
     try:
         body: Any = json.loads(
-            Path(path).read_text("utf-8"),
+            Path(path).read_text("utf-8-sig"),
             parse_constant=_read_number,
             parse_float=_read_number,
             parse_int=_read_integer,
@@ -71,17 +75,24 @@ def load_report(path: str) -> Body:
         raise InputError("not a frugalctl report", where=path, hint=hint)
     found = cast(Body, body)
     _check_schema(found["schema_version"], path)
-    if not _has_our_form(found):
-        raise InputError("a report, but not in the form that we write", where=path)
+    fault = _find_fault(found)
+    if fault:
+        told = f"a report, but not in the form that we write: {fault}"
+        raise InputError(told, where=path, hint="see frugalctl/report/schemas/report.schema.json")
     return found
 
 
-def _has_our_form(body: Body) -> bool:
-    try:
-        list_metrics(body)
-    except (AttributeError, TypeError, ValueError):
-        return False
-    return all(isinstance(body.get(section, {}), dict) for section in ("origin", "recipe"))
+def _find_fault(body: Body) -> str:
+    """Where a report is unlike our JSON Schema; keys may be missing, as older reports have less."""
+    from jsonschema.validators import Draft202012Validator
+
+    schema = json.loads(files("frugalctl.report").joinpath(_SCHEMA).read_text("utf-8"))
+    of_this_major = body | {"schema_version": SCHEMA_VERSION}
+    for error in Draft202012Validator(schema).iter_errors(of_this_major):  # pyright: ignore[reportUnknownMemberType]
+        if error.validator != "required":
+            path, wanted = error.json_path.removeprefix("$."), json.dumps(error.validator_value)
+            return f"{clip(path)} should have {error.validator} {wanted}"
+    return ""
 
 
 def _read_number(text: str) -> float:
@@ -103,7 +114,7 @@ def _check_schema(version: Any, path: str) -> None:
         return
     newer = major is not None and int(major[1]) > SCHEMA_VERSION
     raise InputError(
-        f"report of schema {str(version)[:20]}; this frugalctl reads {SCHEMA_VERSION}",
+        f"report of schema {json.dumps(version)[:20]}; this frugalctl reads {SCHEMA_VERSION}",
         where=path,
         hint="a newer frugalctl reads it" if newer else "write the report again with this one",
     )
@@ -114,9 +125,6 @@ def list_metrics(body: Body) -> Metrics:
 
     Models and groups are named: `models.gpt-4o.cost_usd`, `tasks.faq.quality`. A name with other
     characters than letters, digits and `_ . : / @ + -` stands in quotes, as in JSON.
-
-    Raises:
-        AttributeError, TypeError, ValueError: the body is no report.
     """
     found: Metrics = {}
     for section, value in body.items():
@@ -132,8 +140,7 @@ def quote_name(name: str) -> str:
 
 def _flatten(path: str, value: Any, found: Metrics) -> None:
     if path.endswith("ci95"):
-        low, high = cast(list[float], value) if value is not None else (None, None)
-        found[f"{path}.lo"], found[f"{path}.hi"] = low, high
+        found[f"{path}.lo"], found[f"{path}.hi"] = _read_ends(value)
     elif isinstance(value, dict):
         items = cast(Body, value)
         if path in _SUMMED:
@@ -142,10 +149,20 @@ def _flatten(path: str, value: Any, found: Metrics) -> None:
             _flatten(f"{path}.{quote_name(key)}", item, found)
     elif isinstance(value, list):
         for item in cast(list[Any], value):
-            if not isinstance(item, str):
+            if isinstance(item, dict):
                 _flatten_item(path, cast(Body, item), found)
-    elif value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    elif value is None or _is_number(value):
         found[path] = value
+
+
+def _read_ends(value: Any) -> tuple[float | None, float | None]:
+    """The ends of an interval; unknown of anything else."""
+    ends = cast(list[Any], value) if isinstance(value, list) else []
+    return (ends[0], ends[1]) if len(ends) == 2 and all(map(_is_number, ends)) else (None, None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _flatten_item(path: str, item: Body, found: Metrics) -> None:
@@ -161,12 +178,13 @@ def _find_name(item: Body) -> str:
 
 def list_items(body: Body) -> dict[str, str]:
     """The models, tasks and other named items by their paths: `tasks.faq` -> `faq`."""
-    return {
-        f"{section}.{quote_name(_find_name(item))}": _find_name(item)
-        for section, items in body.items()
-        if isinstance(items, list)
-        for item in cast(list[Body], items)
-    }
+    found: dict[str, str] = {}
+    for section, items in body.items():
+        for item in cast(list[Any], items) if isinstance(items, list) else []:
+            if isinstance(item, dict):
+                name = _find_name(cast(Body, item))
+                found[f"{section}.{quote_name(name)}"] = name
+    return found
 
 
 def resolve_metric(name: str, known: Metrics) -> str | None:

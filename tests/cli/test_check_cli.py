@@ -152,7 +152,7 @@ def test_what_the_base_lacks_needs_leave(files, run):
     gone = run(
         "check", "more.jsonl", "--baseline", "base.json", "--fail-if", "tasks.faq.quality < -1"
     )
-    assert gone.code == 2 and "is in the base report, and not in this one" in gone.err
+    assert gone.code == 2 and "is in the base report base.json, and not in the report" in gone.err
 
 
 def test_other_requests_and_prices_are_named(files, run):

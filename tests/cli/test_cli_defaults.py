@@ -46,8 +46,9 @@ def test_a_pyproject_of_others_is_left_alone(tmp_path, log):
         ("[replay]\nseed = [1]", "replay.seed takes one value", None),
         ("[check]\nfail-if = 'a < 1'", "check.fail-if takes a list", None),
         ("[replay.seed]", "replay.seed is an option, not a table", None),
-        ("[replay", "not TOML", None),
-        (b"\xff", "not TOML", None),
+        ("\n[replay", "2: not TOML: Expected ']'", None),
+        (b"\n\n\xff", "3: not UTF-8", None),
+        ("replay = " + "[" * 9999, "not TOML: nested too deeply", None),
     ],
 )
 def test_errors_of_the_file_name_the_key_and_the_nearest_one(tmp_path, log, text, message, hint):
@@ -56,7 +57,8 @@ def test_errors_of_the_file_name_the_key_and_the_nearest_one(tmp_path, log, text
     result = run("replay", log, cwd=tmp_path)
     lines = complain_lines(result)
     assert result.returncode == 2
-    assert lines[0].startswith(f"frugalctl: frugalctl.toml: {message}")
+    assert lines[0].startswith("frugalctl: frugalctl.toml:")
+    assert lines[0].partition("frugalctl.toml:")[2].lstrip().startswith(message)
     assert hint is None or lines[1] == f"  hint: {hint}"
 
 

@@ -59,7 +59,11 @@ def test_a_declaration(tmp_path):
         ('[a]\nfile = "s.md"\nwas = "s.md"', 3, "not a table"),
         ('[a]\nfile = "s.md"\n[a.varies]\nx = "hour"', 4, "varies.x"),
         ('[a]\nfile = "s.md"\nvalues = { x = [1] }', 3, "values.x"),
-        ('[a]\nversion = "1"', 1, "file"),
+        ('[a]\nversion = "1"', 1, "file is missing"),
+        ('[a]\nfile = "."', 2, "file: is a folder"),
+        ('[a]\nfile = "s.md"\nwas = { file = "t.md" }', 3, "no such file: t.md"),
+        ('[a]\nfile = "s.md"\n\n[b', 4, "not TOML"),
+        (f"[a]\nx = {'[' * 9999}", None, "nested too deeply"),
         ('a = "s.md"', 1, "not a table"),
     ],
 )
@@ -68,7 +72,7 @@ def test_a_bad_declaration_names_its_line(tmp_path, text, line, words):
     with pytest.raises(ConfigError) as caught:
         load_prompts([folder])
     error = caught.value
-    assert error.where.endswith(f"prompts.toml:{line}")
+    assert error.where.endswith(f"prompts.toml:{line}" if line else "prompts.toml")
     assert words in f"{error.message} {error.hint}"
 
 
@@ -95,6 +99,18 @@ def test_an_empty_folder_a_missing_one_and_two_of_one_name(tmp_path):
     folder = write(tmp_path / "p", s__md="x", s__txt="y")
     with pytest.raises(ConfigError, match="two prompts"):
         load_prompts([folder])
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    folder = write(tmp_path / "p", s__md="x")
+    (tmp_path / "p" / "t.md").symlink_to("nowhere.md")
+    with pytest.raises(InputError, match="t.md: cannot be read"):
+        load_prompts([folder])
+
+
+def test_a_base_that_is_empty_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--base is empty"):
+        take_old_templates(load_prompts([write(tmp_path / "p", s__md="x")]), [], "")
 
 
 def test_old_templates_from_a_folder(tmp_path):

@@ -123,6 +123,20 @@ def test_another_prompt_is_no_old_template():
     assert _infer(["Translate the following text into Korean, word by word."], RULES) is None
 
 
+def test_a_prompt_of_the_same_common_words_is_no_old_template():
+    shop = (
+        "You answer customers of the shop. It is open from Monday to Friday. A repair is booked in "
+        "the shop or on the website. If a part is out of stock we say so. Never promise a refund."
+    )
+    bank = (
+        "You answer customers of the bank. A card is blocked in the app or on the telephone. It is "
+        "free if the loss is told on the day. Never ask for a password. We say so in the branch."
+    )
+    assert _infer([bank], f"{shop} {{question}}") is None
+    assert _infer([f"{shop} Ask me anything"], f"Be kind. {shop} {{question}}") is not None
+    assert _infer(["Be brief."], "{now}\nBe brief.") is not None
+
+
 @pytest.mark.parametrize(
     ("source", "slot", "kept", "moved"),
     [

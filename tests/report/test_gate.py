@@ -219,7 +219,7 @@ def test_what_is_new_passes_where_that_is_allowed():
 
 def test_what_is_gone_is_an_error_that_says_so():
     for text in ("models.gpt-4o.1.calls > +1", "models.gpt-4o.1.calls > 1"):
-        with pytest.raises(UsageError, match="is in the base report, and not in this one"):
+        with pytest.raises(UsageError, match="is in the base report, and not in the report"):
             verdict(text, body(models=[]), body(), allow_new=True)
 
 

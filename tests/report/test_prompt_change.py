@@ -314,6 +314,33 @@ def test_bad_messages_name_their_line(tmp_path):
     assert caught.value.where == f"{log}:2"
 
 
+@pytest.mark.parametrize("text", ["{now}", "{now}{who}", "{now}\n- {who}"])
+def test_a_prompt_without_fixed_words_would_be_in_every_request(tmp_path, text):
+    log = write(tmp_path / "log.jsonl", [row(at, LONG) for at in range(3)])
+    new = folder(tmp_path / "p", a__md=text, b__md=LONG)
+    with pytest.raises(ConfigError, match="nothing but placeholders") as caught:
+        check([new], [log])
+    assert caught.value.where == f"{new}/a.md"
+
+
+def test_a_prompt_without_fixed_words_may_replace_another(tmp_path):
+    rows = [row(at, LONG) for at in range(20)] + [row(at, f"No. {LONG}") for at in range(20, 30)]
+    log = write(tmp_path / "log.jsonl", rows)
+    found = check(
+        [folder(tmp_path / "p", a__md="{now}")], [log], folder(tmp_path / "old", a__md=LONG)
+    )
+    assert found.records[0]["requests"] == 20
+    assert found.records[0]["current_requests"] == 0
+
+
+def test_a_prompt_without_fixed_words_may_be_that_of_a_task(tmp_path):
+    rows = [row(at, LONG, task="faq" if at % 2 else "code") for at in range(20)]
+    declared = '[a]\nfile = "a.md"\ntask = "faq"'
+    new = folder(tmp_path / "p", a__md="{rules}", prompts__toml=declared)
+    found = check([new], [write(tmp_path / "log.jsonl", rows)])
+    assert found.records[0]["current_requests"] == 10
+
+
 def test_a_placeholder_that_nobody_knows(tmp_path):
     log = write(tmp_path / "log.jsonl", [row(at, LONG) for at in range(3)])
     with pytest.raises(ConfigError, match="mood"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from frugalctl.errors import ConfigError
+from frugalctl.files import read_toml
 
 StepName = Literal["synonyms", "modifiers", "stop-words", "korean", "word-order"]
 STEPS: tuple[StepName, ...] = ("synonyms", "modifiers", "stop-words", "korean", "word-order")
@@ -89,15 +89,7 @@ def load_synonyms(path: Path) -> tuple[tuple[str, ...], ...]:
     Raises:
         ConfigError: unreadable, not TOML, or not such a table.
     """
-    try:
-        groups = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"cannot be read: {reason}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise ConfigError("not UTF-8", where=str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not TOML: {error}", where=str(path)) from None
+    groups = read_toml(path)
     try:
         return tuple(_read_groups(groups))
     except ConfigError as error:

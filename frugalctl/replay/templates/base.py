@@ -29,8 +29,10 @@ def take_old_templates(
 
     Raises:
         InputError: no such folder or revision, or it has none of the files.
-        UsageError: git is not there.
+        UsageError: git is not there; no base.
     """
+    if not base:
+        raise UsageError("--base is empty", hint="a folder with the old templates, or a revision")
     folder = Path(base) if Path(base).is_dir() else None
     if folder is None and specs:
         _require_revision(Path(specs[0].file).parent, base)

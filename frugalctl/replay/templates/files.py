@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from frugalctl.errors import ConfigError, InputError
+from frugalctl.files import read_toml
 from frugalctl.replay.templates.parse import Template, parse_template
 from frugalctl.replay.templates.spec import FILTERS, RATES, ROLES, PromptSpec
 
@@ -95,7 +95,7 @@ def _load_folder(path: str) -> list[PromptSpec]:
     templates = sorted(
         one
         for one in folder.rglob("*")
-        if one.suffix.lower() in SUFFIXES and one.is_file() and not _is_hidden(one, folder)
+        if one.suffix.lower() in SUFFIXES and _is_file(one) and not _is_hidden(one, folder)
     )
     if not declared and not templates:
         raise InputError(
@@ -109,6 +109,11 @@ def _load_folder(path: str) -> list[PromptSpec]:
     return specs
 
 
+def _is_file(path: Path) -> bool:
+    """Also a link that leads nowhere, which is an error when it is read."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
 def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
@@ -118,17 +123,8 @@ def _load_declared(folder: Path) -> tuple[list[PromptSpec], set[Path]]:
     path = folder / DECLARATIONS
     if not path.exists():
         return [], set()
-    shown = str(path)
-    try:
-        source = path.read_text("utf-8-sig")
-        data = tomllib.loads(source)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=shown) from None
-    except UnicodeDecodeError:
-        raise InputError("not UTF-8", where=shown) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not TOML: {error}", where=shown) from None
-    reader = _Declarations(folder, shown, source)
+    data = read_toml(path)
+    reader = _Declarations(folder, str(path), path.read_text("utf-8-sig"))
     return [reader.read(name, table) for name, table in data.items()], reader.named
 
 
@@ -156,7 +152,7 @@ class _Declarations:
             filters=self._read_filters(name, fields),
             values=self._read_values(name, fields.get("values", {})),
             varies=self._read_rates(name, fields.get("varies", {})),
-            where=f"{self._shown}:{self._find_line(name, None)}",
+            where=f"{self._shown}:{self._find_line(name, '')}",
         )
         return self._add_old(spec, fields["was"]) if "was" in fields else spec
 
@@ -175,11 +171,14 @@ class _Declarations:
         return replace(spec, old=template, old_file=file, old_version=version, old_from="declared")
 
     def _read_file(self, name: str, value: Any, key: str) -> tuple[str, Template]:
+        if value is None:
+            raise self._fault(name, key, f"{key} is missing", f'write {key} = "{name}.md"')
         if not isinstance(value, str) or not value:
             raise self._fault(name, key, f"{key} is not the name of a file")
         path = self._folder / value
         if not path.is_file():
-            raise self._fault(name, key, f"{key}: no such file: {value}")
+            what = "is a folder" if path.is_dir() else "no such file"
+            raise self._fault(name, key, f"{key}: {what}: {value}")
         self.named.add(path.resolve())
         shown = os.path.normpath(path)
         return shown, read_template(path, shown)
@@ -235,19 +234,18 @@ class _Declarations:
                 raise self._fault(name, key, f"unknown key '{prefix}{key}'", _suggest(key, known))
 
     def _fault(self, name: str, key: str, message: str, hint: str = "") -> ConfigError:
-        where = f"{self._shown}:{self._find_line(name, key.rpartition('.')[2])}"
+        where = f"{self._shown}:{self._find_line(name, key)}"
         return ConfigError(f"[{name}] {message}", where=where, hint=hint)
 
-    def _find_line(self, name: str, key: str | None) -> int:
-        """The line of a table's key, as far as the text shows it; else that of the table."""
+    def _find_line(self, name: str, key: str) -> int:
+        """The line of a table's key (`was.file`), as far as the text shows it; else the table's."""
         header = re.compile(rf"""\s*\[\s*["']?{re.escape(name)}["']?\s*[\].]""")
         heads = [at for at, line in enumerate(self._lines) if header.match(line)]
         start = heads[0] if heads else 0
-        if key is not None:
-            wanted = re.compile(rf"""(^|[\s{{,."']){re.escape(key)}["']?\s*=""")
-            for at in range(start, len(self._lines)):
-                if wanted.search(self._lines[at]):
-                    return at + 1
+        for part in key.split(".") if key else ():
+            wanted = re.compile(rf"""(^|[\s{{,."'\[]){re.escape(part)}["']?\s*[=\]]""")
+            found = (at for at in range(start, len(self._lines)) if wanted.search(self._lines[at]))
+            start = next(found, start)
         return start + 1
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -26,7 +26,8 @@ _TEXTS_A_SHAPE = 4
 _MOST_ALIGNED = 12
 _MOST_DIFFERENT = 3000
 _MOST_CHARS = 40_000
-_LEAST_SHARE = 0.5
+_LEAST_SHARE = 0.3
+_EDGE = "\1"
 _LEAST_WORDS = 2
 _MOST_VALUE_WORDS = 12
 
@@ -53,25 +54,29 @@ class Shapes:
             kept.append(text)
 
 
+_Phrase = tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     texts: list[str]
-    words: Counter[str]
+    phrases: Counter[_Phrase]
 
 
 def infer_templates(shapes: Shapes, templates: Sequence[Template]) -> list[Template | None]:
     """The old template of each new one; None where nothing in the log resembles it.
 
-    A shape of text goes to the template that it shares most words with, if that is at least half
-    of the template's, and, where the template has no placeholder, half of the text's as well.
+    A shape of text goes to the template that it shares most phrases of three words with, if these
+    are at least 30 % of the template's, and, where the template has no placeholder, of the text's
+    as well. Single words would not do: long prompts in one language share most of these.
     """
-    listed = [_Shape(texts, _count(_split(texts[0]))) for texts in shapes.texts.values()]
-    wanted = [_count(word for text in one.texts for word in _split(text)) for one in templates]
+    listed = [_Shape(texts, _count_phrases([texts[0]])) for texts in shapes.texts.values()]
+    wanted = [_count_phrases(one.texts) for one in templates]
     claimed: list[list[_Shape]] = [[] for _ in templates]
     for shape in listed:
         scores = [
-            _score(shape.words, words, bool(template.slots))
-            for words, template in zip(wanted, templates, strict=True)
+            _score(shape.phrases, phrases, bool(template.slots))
+            for phrases, template in zip(wanted, templates, strict=True)
         ]
         best = max(range(len(scores)), key=scores.__getitem__)
         if scores[best] > 0:
@@ -82,8 +87,22 @@ def infer_templates(shapes: Shapes, templates: Sequence[Template]) -> list[Templ
     ]
 
 
-def _score(text: Counter[str], template: Counter[str], has_slots: bool) -> int:
-    """How many words they share, 0 if too few."""
+def _count_phrases(texts: Sequence[str]) -> Counter[_Phrase]:
+    """Phrases of three words in a row, the ends of a line counting as words.
+
+    Args:
+        texts: what is fixed, between values that may be anything.
+    """
+    found: Counter[_Phrase] = Counter()
+    for line in _SLOT.join(texts).split("\n"):
+        for run in f"{_EDGE}{line}{_EDGE}".split(_SLOT):
+            words = [word for word in _split(run) if word == _EDGE or word[0].isalnum()]
+            found.update(zip(words, words[1:], words[2:], strict=False))
+    return found
+
+
+def _score(text: Counter[_Phrase], template: Counter[_Phrase], has_slots: bool) -> int:
+    """How many phrases they share, 0 if too few."""
     shared = (text & template).total()
     enough = shared >= _LEAST_SHARE * template.total()
     alike = has_slots or shared >= _LEAST_SHARE * text.total()
@@ -214,7 +233,3 @@ def _build(words: list[str], named: dict[tuple[int, int], str]) -> Template:
 
 def _split(text: str) -> list[str]:
     return _WORD.findall(text)
-
-
-def _count(words: Iterable[str]) -> Counter[str]:
-    return Counter(word for word in words if not word.isspace())

@@ -50,6 +50,11 @@ class Template:
         """How much of it is fixed."""
         return sum(map(len, self.texts))
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether no word in it is fixed, so that any text matches it."""
+        return not any(char.isalnum() for text in self.texts for char in text)
+
     def render(self, values: Sequence[str]) -> str:
         """The text with k values in the slots."""
         parts = [self.texts[0]]

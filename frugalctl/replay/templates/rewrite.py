@@ -149,8 +149,8 @@ class Renderer:
     def _choose(self, place: Place, specs: Sequence[tuple[int, PromptSpec]]) -> Use | None:
         matches: list[tuple[tuple[int, int, bool], Use]] = []
         for at, spec in specs:
-            for template, is_current in ((spec.old, False), (spec.template, True)):
-                if template is not None and (values := template.match(place.text)) is not None:
+            for template, is_current in spec.known:
+                if (values := template.match(place.text)) is not None:
                     rank = (template.literal_chars, len(spec.filters), not is_current)
                     matches.append((rank, Use(at, place, is_current, values)))
         if not matches:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import pyarrow as pa
 
-from frugalctl.errors import BadLine, InputError
+from frugalctl.errors import BadLine, ConfigError, InputError
 from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import RELATIVE_BEFORE_US, UNKNOWN_US
 from frugalctl.replay.ledger import Integers
@@ -133,9 +133,11 @@ def scan_log(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Scan:
 
     Raises:
         InputError: no request shows its text, or none has any of the prompts.
-        ConfigError: a new placeholder without a value.
+        ConfigError: a prompt without a fixed word; a new placeholder without a value.
         BadLine: messages that are not a list of objects.
     """
+    for spec in specs:
+        _require_words(spec)
     specs = tuple(_infer(open_log, specs))
     scan = Scan(specs, [_start_uses(spec) for spec in specs])
     renderer = Renderer(specs)
@@ -149,6 +151,15 @@ def scan_log(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Scan:
         scan.requests += batch.requests.num_rows
     _refuse_nothing(scan)
     return scan
+
+
+def _require_words(spec: PromptSpec) -> None:
+    if not spec.known:
+        raise ConfigError(
+            "has nothing but placeholders, so it would be found in every request",
+            where=spec.old_file or spec.file,
+            hint="in prompts.toml, say what it replaces (was), or which task or tenant it is for",
+        )
 
 
 def _infer(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Iterator[PromptSpec]:
@@ -181,9 +192,9 @@ def _group(spec: PromptSpec) -> tuple[str, tuple[tuple[str, str], ...]]:
 def _add_shapes(
     shapes: Shapes, messages: Sequence[Message], role: str, specs: Sequence[PromptSpec]
 ) -> None:
-    templates = [one for spec in specs if spec.role == role for one in (spec.old, spec.template)]
+    templates = [one for spec in specs if spec.role == role for one, _ in spec.known]
     for place in list_places(messages, ROLES_OF[role]):
-        if all(one is None or one.match(place.text) is None for one in templates):
+        if all(one.match(place.text) is None for one in templates):
             shapes.add(place.text)
 
 

@@ -51,6 +51,20 @@ class PromptSpec:
     where: str = ""
 
     @property
+    def known(self) -> tuple[tuple[Template, bool], ...]:
+        """The templates to look for in a request, old before new, and which is the new one.
+
+        One without fixed words would be found in every request: it counts where the declaration
+        says which requests it is for.
+        """
+        both = ((self.old, False), (self.template, True))
+        return tuple(
+            (template, is_new)
+            for template, is_new in both
+            if template is not None and (self.filters or not template.is_bare)
+        )
+
+    @property
     def is_changed(self) -> bool:
         """Whether anything would be rendered otherwise than before."""
         return self.old is not None and (

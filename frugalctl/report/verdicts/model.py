@@ -85,6 +85,7 @@ def judge_reports(
     allow_new: bool = False,
     ignore_noise: bool = False,
     prompts: PromptFindings | None = None,
+    names: tuple[str, str] = ("the report", "the base report"),
 ) -> Judgement:
     """Evaluate gates, and note what else a reader wants to know of the two reports.
 
@@ -96,13 +97,20 @@ def judge_reports(
         allow_new: as `judge_gates` has it.
         ignore_noise: likewise.
         prompts: what was found of prompts.
+        names: as `judge_gates` has it.
 
     Raises:
         UsageError: a gate cannot be judged, as `judge_gates` says.
     """
     return Judgement(
         verdicts=judge_gates(
-            gates, head, base, pairs=pairs, allow_new=allow_new, ignore_noise=ignore_noise
+            gates,
+            head,
+            base,
+            pairs=pairs,
+            allow_new=allow_new,
+            ignore_noise=ignore_noise,
+            names=names,
         ),
         warnings=() if base is None else tuple(warn_differences(base, head, pairs)),
         changes=() if base is None else tuple(compare_reports(base, head, pairs)),
