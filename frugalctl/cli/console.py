@@ -14,9 +14,13 @@ from typing import Any, Protocol, TypeVar
 from frugalctl.cli.options import Format
 from frugalctl.errors import EXIT_BROKEN_PIPE, OutputError
 from frugalctl.files import replacing
-from frugalctl.report.tables import Table, printable, render_csv, render_markdown
+from frugalctl.report.tables import Table, clip, printable, render_csv, render_markdown
 
 _UNFOLDED = 10_000
+_LONGEST_CELL = 4_000
+_OBEYED = re.compile(  # by terminals: all but line ends, tabs, and our own bold and plain
+    r"\x1b(?!\[[01]m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
 _WORKFLOW_COMMAND = re.compile(r"^(\s*)::")  # GitHub obeys a line that begins so
 
 
@@ -34,20 +38,24 @@ verbosity = Verbosity()
 def note(message: str) -> None:
     """Say something on stderr, unless told to be quiet."""
     if verbosity.level >= 0:
-        _write_stderr(f"note: {printable(message)}\n")
+        _write_stderr(f"note: {_show(message)}\n")
 
 
 def detail(message: str) -> None:
     """Say something on stderr that only -v asks for."""
     if verbosity.level > 0:
-        _write_stderr(f"{printable(message)}\n")
+        _write_stderr(f"{_show(message)}\n")
 
 
 def complain(message: str, hint: str = "") -> None:
     """An error in one line, and what to do about it in another."""
-    _write_stderr(f"frugalctl: {printable(message)}\n")
+    _write_stderr(f"frugalctl: {_show(message)}\n")
     if hint:
-        _write_stderr(f"  hint: {printable(hint)}\n")
+        _write_stderr(f"  hint: {_show(hint)}\n")
+
+
+def _show(text: str) -> str:
+    return printable(clip(text, _LONGEST_CELL))
 
 
 def _write_stderr(text: str) -> None:
@@ -57,7 +65,8 @@ def _write_stderr(text: str) -> None:
 def print_text(text: str, output: str | None) -> None:
     """Print to stdout ("-" too) or write a file, whole or not at all.
 
-    A reader of stdout that went away ends the program quietly.
+    What a terminal would obey is escaped there, and stands as it is in a file or a pipe. A reader
+    of stdout that went away ends the program quietly.
 
     Raises:
         OutputError: the file, or stdout, cannot be written.
@@ -68,6 +77,8 @@ def print_text(text: str, output: str | None) -> None:
         return
     if getattr(sys.stdout, "name", "") == os.devnull:  # as the start of the program replaces it
         raise OutputError("cannot be written: it is closed", where="<stdout>")
+    if sys.stdout.isatty():
+        text = _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         sys.stdout.buffer.write(_encode(text))
         sys.stdout.buffer.flush()
@@ -149,19 +160,17 @@ def _print_table(console: Any, table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console.print(Text(printable(table.title), style="bold"))
+    console.print(Text(_show(table.title), style="bold"))
     grid = RichTable(
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=any(table.headers)
     )
     for header, right in zip(table.headers, table.right, strict=True):
-        grid.add_column(
-            Text(printable(header)), justify="right" if right else "left", overflow="fold"
-        )
+        grid.add_column(Text(_show(header)), justify="right" if right else "left", overflow="fold")
     for row in table.rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
+        grid.add_row(*(Text(_show(cell)) for cell in row))
     console.print(grid)
     for line in table.notes:
-        console.print(Text(printable(line)))
+        console.print(Text(_show(line)))
 
 
 def wants_colour() -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNKNOWN = "unknown"
+_LONGEST_CELL = 4_000
 _MARKDOWN = re.compile(r"[\\`*\[\]|]")
 
 
@@ -55,7 +56,8 @@ def _markdown(table: Table) -> str:
 
 def markdown_cell(text: str) -> str:
     """Text on one line in which nothing is markup."""
-    shown = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
+    one_line = " ".join(clip(text, _LONGEST_CELL).split())
+    shown = printable(one_line).replace("&", "&amp;").replace("<", "&lt;")
     return _MARKDOWN.sub(r"\\\g<0>", shown)
 
 

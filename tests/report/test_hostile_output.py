@@ -88,8 +88,15 @@ class Ran:
     err: str
 
 
-def run(*arguments, given=b""):
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+class Terminal(io.TextIOWrapper):
+    """A stream that says it is one."""
+
+    def isatty(self):
+        return True
+
+
+def run(*arguments, given=b"", stream=io.TextIOWrapper):
+    out, err = (stream(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     stdin = io.TextIOWrapper(io.BytesIO(given), "utf-8")
     with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "stdin", stdin):
         code = run_command(list(map(str, arguments)))
@@ -157,6 +164,7 @@ def test_a_terminal_obeys_nothing(folder, name):
     check_terminal(found.out)
     check_terminal(found.err)
     assert len(found.err) < 20_000
+    assert len(found.out) < 200_000
 
 
 def test_an_index_gives_answers_that_a_terminal_does_not_obey(folder):
@@ -236,6 +244,15 @@ def test_csv_and_json_give_back_what_was_logged(folder):
     assert {len(row) for row in rows} == {2}
     found = {row[1] for row in rows if re.fullmatch(r"tasks\.\d+\.task", row[0])}
     assert found == logged and PARTS["formula"] in found
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "table", "markdown"])
+def test_a_terminal_obeys_no_data(folder, form):
+    found = run("-q", "report", "small.parquet", "--format", form, stream=Terminal)
+    text = found.out.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert not re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    if form == "json":
+        assert PARTS["ansi"] in {item["task"] for item in json.loads(text)["tasks"]}
 
 
 THEIRS = {"script", "img", "iframe", "object", "embed", "base", "form"}
