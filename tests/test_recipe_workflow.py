@@ -179,7 +179,7 @@ def test_a_budget_turns_red_and_green_again(repository):
     repository.commit({"evals/run.sh": script, "evals/log.jsonl": dump(rows)})
     main = repository.run("budget", "push")
     assert main.failed is None, main.printed
-    assert set(main.kept) == {"base.json", "report.json", "report.html"}
+    assert set(main.kept) == {"base.parquet", "run.parquet", "report.html"}
     assert "frugalctl" in (repository.home / "installed").read_text()
     assert not (repository.home / "comments.json").exists()
 
@@ -196,7 +196,7 @@ def test_a_budget_turns_red_and_green_again(repository):
     assert kept == other
     for text in (comment["body"], red.summary):
         assert "cost_usd > +5%" in text and "+13.9 %" in text
-    assert set(red.kept) == {"base.json", "report.json", "report.html"}
+    assert set(red.kept) == {"base.parquet", "run.parquet", "report.html"}
 
     repository.commit({"evals/log.jsonl": dump(rows)})
     green = repository.run("budget", "pull_request")
