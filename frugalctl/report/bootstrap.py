@@ -9,13 +9,13 @@ random groups of Wolter, "Introduction to Variance Estimation", 2007, chapter 2)
 
 from __future__ import annotations
 
-import zlib
+from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from frugalctl.log.dedupe import HashPile, hash_strings
+from frugalctl.log.dedupe import Hashes, HashPile, hash_strings
 
 MAX_CLUSTERS = 8_192
 REPLICATES = 1_000
@@ -39,8 +39,9 @@ class Clusters:
         """Cluster numbers in [0, MAX_CLUSTERS) for a batch of sessions (null: no session)."""
         encoded = sessions.dictionary_encode()
         names = encoded.dictionary.to_pylist()
-        self.sessions.add(hash_strings(names))
-        known = self._of_names(names)
+        hashes = hash_strings(names)
+        self.sessions.add(hashes)
+        known = self._of_names(names, hashes)
         if not encoded.null_count:
             return known[encoded.indices.to_numpy(zero_copy_only=False)]
         missing = encoded.indices.is_null().to_numpy(zero_copy_only=False)
@@ -52,19 +53,14 @@ class Clusters:
         self._alone += alone
         return clusters
 
-    def _of_names(self, names: list[str]) -> NDArray[np.int64]:
+    def _of_names(self, names: list[str], hashes: Hashes) -> NDArray[np.int64]:
         known = self._of_session
         for name in names if self._taken < MAX_CLUSTERS else ():
             if name not in known and self._taken < MAX_CLUSTERS:
                 known[name] = self._taken
                 self._taken += 1
-        return np.array(
-            [
-                zlib.crc32(name.encode()) % MAX_CLUSTERS if cluster is None else cluster
-                for name, cluster in zip(names, map(known.get, names), strict=True)
-            ],
-            dtype=np.int64,
-        )
+        found = np.fromiter(map(known.get, names, repeat(-1)), np.int64, len(names))
+        return np.where(found < 0, hashes % MAX_CLUSTERS, found)
 
 
 class ClusterSums:
