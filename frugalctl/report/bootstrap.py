@@ -19,6 +19,7 @@ from frugalctl.log.dedupe import Hashes, HashPile, hash_strings
 
 MAX_CLUSTERS = 8_192
 REPLICATES = 1_000
+_AT_ONCE = 16
 
 Floats = NDArray[np.float64]
 
@@ -100,18 +101,27 @@ def bootstrap_means(
     sums = np.stack([group.sums[used] for group in groups], axis=1)
     counts = np.stack([group.counts[used] for group in groups], axis=1)
     order = np.lexsort(np.concatenate((np.round(sums, 9), counts), axis=1).T)
-    sums, counts = sums[order], counts[order]
+    columns = np.concatenate((sums, counts), axis=1)[order]
     rng = np.random.default_rng(seed)
-    means = np.empty((replicates, len(groups)))
+    parts = [
+        _draw_times(rng, len(used), min(_AT_ONCE, replicates - done)) @ columns
+        for done in range(0, replicates, _AT_ONCE)
+    ]
+    drawn_sums, drawn_counts = np.split(np.concatenate(parts), 2, axis=1)
     with np.errstate(invalid="ignore"):
-        for replicate in range(replicates):
-            drawn = rng.integers(0, len(used), len(used), dtype=np.int32)
-            weights = np.bincount(drawn, minlength=len(used)).astype(np.float64)
-            means[replicate] = (weights @ sums) / (weights @ counts)
+        means = drawn_sums / drawn_counts
     return [
         _interval(means[:, at]) if np.count_nonzero(counts[:, at]) > 1 else None
         for at in range(len(groups))
     ]
+
+
+def _draw_times(rng: np.random.Generator, clusters: int, replicates: int) -> Floats:
+    """How often each cluster is drawn in each of a few replicates."""
+    drawn = rng.integers(0, clusters, (replicates, clusters), dtype=np.int32)
+    places = (drawn + np.arange(replicates, dtype=np.int64)[:, None] * clusters).ravel()
+    times = np.bincount(places, minlength=replicates * clusters)
+    return times.reshape(replicates, clusters).astype(np.float64)
 
 
 def _interval(means: Floats) -> tuple[float, float]:
