@@ -29,10 +29,8 @@ BRACES = str.maketrans("", "", "{}")
 def write_commands() -> str:
     """The page: every command with its text, its examples, its arguments and its options."""
     from frugalctl.cli.app import app
-    from frugalctl.cli.config import name_variables
 
     root = typer.main.get_command(app)
-    name_variables(root, "FRUGALCTL")
     return COMMANDS_HEAD + "".join(_describe(one, context) for one, context in list_commands(root))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import os
 import sys
 from pathlib import Path
@@ -13,20 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 import frugalctl
-from frugalctl.cli import (
-    cache,
-    check,
-    compress,
-    diff,
-    log,
-    normalize,
-    optimize,
-    prefix,
-    prices,
-    replay,
-    report,
-)
-from frugalctl.cli.config import load_defaults, name_variables
+from frugalctl.cli.commands import Commands
+from frugalctl.cli.config import load_defaults
 from frugalctl.cli.console import complain, verbosity
 from frugalctl.errors import (
     EXIT_BROKEN_PIPE,
@@ -36,6 +23,7 @@ from frugalctl.errors import (
     FrugalError,
 )
 
+_VARIABLES = "FRUGALCTL"
 _GLOBAL_FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 _HELP = """Make LLM applications cheaper, and prove what it costs in quality.
 
@@ -53,6 +41,10 @@ Examples:
 
 
 class _Root(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = Commands(_VARIABLES)
+
     def get_params(self, ctx: typer.Context) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The options; those that print and exit take no variable (`FRUGALCTL_VERSION=1.2`)."""
         found: list[Any] = [*super().get_params(ctx)]
@@ -71,7 +63,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": "FRUGALCTL",
+        "auto_envvar_prefix": _VARIABLES,
         "max_content_width": 100,
     },
 )
@@ -99,37 +91,7 @@ def configure(
     """Make LLM applications cheaper, and prove what it costs in quality."""
     verbosity.level = 1 if verbose else -1 if quiet else 0
     verbosity.debug = debug
-    name_variables(context.command, context.auto_envvar_prefix or "")
     context.default_map = load_defaults(context.command)
-
-
-app.command("replay")(replay.replay)
-app.command("optimize")(optimize.optimize)
-app.command("report")(report.report)
-app.command("diff")(diff.diff)
-app.command("check")(check.check)
-app.command("normalize")(normalize.normalize)
-app.add_typer(compress.app, name="compress")
-app.add_typer(cache.app, name="cache")
-app.add_typer(prices.app, name="prices")
-app.add_typer(log.app, name="log")
-app.add_typer(prefix.app, name="prefix")
-
-
-def _keep_examples(group: typer.Typer) -> None:
-    """Let the examples of every command stand a line each: click would fill them into one."""
-    for command in group.registered_commands:
-        text = inspect.getdoc(command.callback) or ""
-        told, mark, examples = text.partition("Examples:\n")
-        lines = [line.strip() for line in examples.split("\n") if line.strip()]
-        kept = "\n".join(f"  {line}" for line in lines)
-        command.help = f"{told}\b\n{mark}{kept}" if mark else text
-    for inner in group.registered_groups:
-        if inner.typer_instance is not None:
-            _keep_examples(inner.typer_instance)
-
-
-_keep_examples(app)
 
 
 def main() -> None:

@@ -89,15 +89,11 @@ def _read_gate(key: str, value: Any, file: str) -> list[ConfiguredGate]:
 
 def name_variables(command: Any, prefix: str) -> None:
     """Name the variable of each option after its long name: `FRUGALCTL_REPLAY_AS_OF`."""
-    inner_commands = dict(_commands(command))
-    if _default(command) is not None:
-        inner_commands[""] = _default(command)
-    for name, inner in inner_commands.items():
-        inner_prefix = f"{prefix}_{name.upper()}" if name else prefix
-        for option, parameter in _options(inner).items():
-            parameter.envvar = f"{inner_prefix}_{option.upper().replace('-', '_')}"
-            parameter.show_envvar = False  # one rule for all, said in the main help
-        name_variables(inner, inner_prefix)
+    for option, parameter in _options(_default(command) or command).items():
+        parameter.envvar = f"{prefix}_{option.upper().replace('-', '_')}"
+        parameter.show_envvar = False  # one rule for all, said in the main help
+    for name, inner in _commands(command).items():
+        name_variables(inner, f"{prefix}_{name.upper()}")
 
 
 def _commands(command: Any) -> dict[str, Any]:

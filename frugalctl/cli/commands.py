@@ -1,0 +1,80 @@
+"""The sub-commands by name, each imported when it is asked for: a command costs its own start."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from frugalctl.cli.config import name_variables
+
+NAMES = (
+    "replay",
+    "optimize",
+    "report",
+    "diff",
+    "check",
+    "normalize",
+    "compress",
+    "cache",
+    "prices",
+    "log",
+    "prefix",
+)
+"""In the order of the help. The module of a name has a function of that name, or a group `app`."""
+
+
+class Commands(Mapping[str, Any]):
+    """The commands of the program.
+
+    Args:
+        prefix: what the names of their variables begin with.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._loaded: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in NAMES
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in NAMES:
+            raise KeyError(name)
+        if name not in self._loaded:
+            self._loaded[name] = _load(name)
+            name_variables(self._loaded[name], f"{self._prefix}_{name.upper()}")
+        return self._loaded[name]
+
+
+def _load(name: str) -> Any:
+    module = import_module(f"frugalctl.cli.{name}")
+    holder = typer.Typer(rich_markup_mode=None)
+    if hasattr(module, "app"):
+        holder.add_typer(module.app, name=name)
+    else:
+        holder.command(name)(getattr(module, name))
+    _keep_examples(holder)
+    return typer.main.get_group(holder).commands[name]
+
+
+def _keep_examples(group: typer.Typer) -> None:
+    """Let the examples of every command stand a line each: click would fill them into one."""
+    for command in group.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        told, mark, examples = text.partition("Examples:\n")
+        lines = [line.strip() for line in examples.split("\n") if line.strip()]
+        kept = "\n".join(f"  {line}" for line in lines)
+        command.help = f"{told}\b\n{mark}{kept}" if mark else text
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _keep_examples(inner.typer_instance)
