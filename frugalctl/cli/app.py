@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import frugalctl
-from frugalctl.cli.commands import Commands
+from frugalctl.cli.commands import SUMMARIES, Commands
 from frugalctl.cli.config import load_defaults
 from frugalctl.cli.console import complain, verbosity
 from frugalctl.errors import (
@@ -44,6 +44,11 @@ class _Root(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands: Any = Commands(_VARIABLES)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The commands, none of which is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def get_params(self, ctx: typer.Context) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The options; those that print and exit take no variable (`FRUGALCTL_VERSION=1.2`)."""

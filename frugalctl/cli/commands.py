@@ -11,19 +11,19 @@ import typer
 
 from frugalctl.cli.config import name_variables
 
-NAMES = (
-    "replay",
-    "optimize",
-    "report",
-    "diff",
-    "check",
-    "normalize",
-    "compress",
-    "cache",
-    "prices",
-    "log",
-    "prefix",
-)
+SUMMARIES = {
+    "replay": "What a log cost and, with a recipe, what it would have cost.",
+    "optimize": "Which models to call in which order, and when to stop.",
+    "report": "The report of a replay that was kept, also as a page of HTML.",
+    "diff": "What changed between two reports: old -> new, amount, percent.",
+    "check": "Gates for CI: fail if a log or a change of prompts breaks one.",
+    "normalize": "The keys of texts, and what the opt-in steps leave of them.",
+    "compress": "Make prompts shorter, and keep what matters in them.",
+    "cache": "A semantic cache: build, query, tune and keep an index.",
+    "prices": "Look prices up, price one call, compare price tables.",
+    "log": "Convert, validate and count request logs.",
+    "prefix": "Prompt caches: what they read, what breaks a prefix, what to do.",
+}
 """In the order of the help. The module of a name has a function of that name, or a group `app`."""
 
 
@@ -39,16 +39,16 @@ class Commands(Mapping[str, Any]):
         self._loaded: dict[str, Any] = {}
 
     def __len__(self) -> int:
-        return len(NAMES)
+        return len(SUMMARIES)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(NAMES)
+        return iter(SUMMARIES)
 
     def __contains__(self, name: object) -> bool:
-        return name in NAMES
+        return name in SUMMARIES
 
     def __getitem__(self, name: str) -> Any:
-        if name not in NAMES:
+        if name not in SUMMARIES:
             raise KeyError(name)
         if name not in self._loaded:
             self._loaded[name] = _load(name)
