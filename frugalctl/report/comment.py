@@ -13,6 +13,7 @@ MARKER = "<!-- frugalctl -->"
 """The first line, by which a bot finds the comment that it wrote before."""
 
 _MOST_BYTES = 65_000  # GitHub takes 65,536 characters
+_MOST_REMARKS = 20
 _LONGEST_REMARK = 1_000
 _RESERVE = 400
 _MENTION = re.compile("[@#]")
@@ -40,10 +41,7 @@ def render_comment(heading: str, blocks: Sequence[Block], remarks: Sequence[str]
 
     What does not fit is left out from the end, and a last line says how much.
     """
-    lines = "".join(
-        f"> {_show_plain(clip(remark, _LONGEST_REMARK))}\n>\n" for remark in remarks
-    ).removesuffix(">\n")
-    text = f"{MARKER}\n## {markdown_cell(heading)}\n" + (f"\n{lines}" if lines else "")
+    text = f"{MARKER}\n## {markdown_cell(heading)}\n{_render_remarks(remarks)}"
     room = _MOST_BYTES - _RESERVE - len(text.encode())
     lost = 0
     for block in blocks:
@@ -59,6 +57,15 @@ def render_comment(heading: str, blocks: Sequence[Block], remarks: Sequence[str]
             "`--format json` has them all.\n"
         )
     return text
+
+
+def _render_remarks(remarks: Sequence[str]) -> str:
+    """The first ones as a quotation, each a paragraph."""
+    more = len(remarks) - _MOST_REMARKS
+    kept = [clip(remark, _LONGEST_REMARK) for remark in remarks[:_MOST_REMARKS]]
+    if more > 0:
+        kept.append(f"{more:,} more; `--format json` has them all.")
+    return "\n" * bool(kept) + ">\n".join(f"> {_show_plain(remark)}\n" for remark in kept)
 
 
 def _count_fitting(block: Block, room: int) -> int:

@@ -14,7 +14,8 @@ from frugalctl.report.groups import PICOS
 from frugalctl.report.model import Interval
 from frugalctl.report.noise import Estimate
 
-_COST = "recipe.cost_usd"
+_SIDES = ("recipe", "baseline")
+_FIGURES = ("cost_usd", "quality.mean", "latency_ms.mean")
 _DIGITS = 12
 _INTERVAL_DIGITS = 9
 
@@ -37,9 +38,10 @@ class _Requests:
 def pair_ledgers(
     base: Iterable[LedgerBatch], head: Iterable[LedgerBatch], *, seed: int = 0
 ) -> dict[str, Estimate]:
-    """The changes of cost, quality and latency, of the requests where both sides know them.
+    """The changes of cost, quality and latency, of the requests where both ledgers know them.
 
-    Sessions are drawn as `report.bootstrap` says; 32 bytes a request are held of each ledger.
+    Those of the recipe and of the baseline. Sessions are drawn as `report.bootstrap` says; 64 bytes
+    a request are held of each ledger.
 
     Args:
         base: the old ledger.
@@ -75,7 +77,7 @@ def _gather(batches: Iterable[LedgerBatch]) -> _Requests | None:
     if not parts:
         return None
     known = [np.concatenate(column) for column in zip(*values, strict=True)]
-    names = (_COST, "recipe.quality.mean", "recipe.latency_ms.mean")
+    names = [f"{side}.{figure}" for side in _SIDES for figure in _FIGURES]
     return _Requests(
         *(np.concatenate(column) for column in zip(*parts, strict=True)),
         values=dict(zip(names, known, strict=True)),
@@ -83,36 +85,44 @@ def _gather(batches: Iterable[LedgerBatch]) -> _Requests | None:
 
 
 def _take_values(batch: LedgerBatch) -> tuple[Floats, ...]:
-    recipe, covered = batch.recipe, batch.covered
+    covered = batch.covered
     priced = covered & batch.unpriced.is_null().to_numpy(zero_copy_only=False)
-    return (
-        np.where(priced, np.rint(recipe.cost_usd * PICOS), np.nan),
-        np.where(covered, recipe.quality, np.nan),
-        np.where(covered, recipe.latency_ms, np.nan),
+    return tuple(
+        values
+        for side in (batch.recipe, batch.baseline)
+        for values in (
+            np.where(priced, np.rint(side.cost_usd * PICOS), np.nan),
+            np.where(covered, side.quality, np.nan),
+            np.where(covered, side.latency_ms, np.nan),
+        )
     )
 
 
 def _estimate(
     clusters: Integers, before: Mapping[str, Floats], changes: Mapping[str, Floats], seed: int
 ) -> dict[str, Estimate]:
-    sums = {path: ClusterSums() for path in changes}
-    for path, change in changes.items():
-        sums[path].add(clusters, change)
-    means = bootstrap_means(list(sums.values()), seed)
     found: dict[str, Estimate] = {}
-    for (path, change), interval in zip(changes.items(), means, strict=True):
-        known = ~np.isnan(change)
-        pairs = int(np.count_nonzero(known))
-        if not pairs:
-            continue
-        unit = pairs / PICOS if path == _COST else 1.0  # money is a sum, the others are means
-        found[path] = Estimate(
-            amount=round(float(change[known].mean(dtype=np.longdouble)) * unit, _DIGITS),
-            base=round(float(before[path][known].mean(dtype=np.longdouble)) * unit, _DIGITS),
-            interval=None if interval is None else _round(interval[0] * unit, interval[1] * unit),
-            pairs=pairs,
-        )
+    for side in _SIDES:
+        paths = [f"{side}.{figure}" for figure in _FIGURES]
+        sums = [ClusterSums() for _ in paths]
+        for path, one in zip(paths, sums, strict=True):
+            one.add(clusters, changes[path])
+        for path, interval in zip(paths, bootstrap_means(sums, seed), strict=True):
+            known = ~np.isnan(changes[path])
+            if known.any():
+                found[path] = _sum_up(path, before[path][known], changes[path][known], interval)
     return found
+
+
+def _sum_up(path: str, before: Floats, change: Floats, interval: Interval | None) -> Estimate:
+    # money is a sum, the others are means
+    unit = len(change) / PICOS if path.endswith("cost_usd") else 1.0
+    return Estimate(
+        amount=round(float(change.mean(dtype=np.longdouble)) * unit, _DIGITS),
+        base=round(float(before.mean(dtype=np.longdouble)) * unit, _DIGITS),
+        interval=None if interval is None else _round(interval[0] * unit, interval[1] * unit),
+        pairs=len(change),
+    )
 
 
 def _round(low: float, high: float) -> Interval:

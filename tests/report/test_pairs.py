@@ -10,23 +10,24 @@ from report_cases import ledger_rows, make_batch
 
 from frugalctl.report.pairs import pair_ledgers
 
+FIGURES = {"cost_usd": "cost_usd", "quality.mean": "quality", "latency_ms.mean": "latency_ms"}
 PATHS = {
-    "recipe.cost_usd": "cost_usd",
-    "recipe.quality.mean": "quality",
-    "recipe.latency_ms.mean": "latency_ms",
+    f"{side}.{name}": (side, key)
+    for side in ("recipe", "baseline")
+    for name, key in FIGURES.items()
 }
 
 
 def slow_pairs(old, new, path):
     """Each known pair's old value and change, by id."""
-    key = PATHS[path]
+    side, key = PATHS[path]
     found = []
     for name, row in old.items():
-        sides = (row, new[name])
-        known = all(side["covered"] for side in sides)
+        rows = (row, new[name])
+        known = all(one["covered"] for one in rows)
         if key == "cost_usd":
-            known = known and not any(side["unpriced"] for side in sides)
-        values = [side["recipe"][key] for side in sides]
+            known = known and not any(one["unpriced"] for one in rows)
+        values = [one[side][key] for one in rows]
         if known and None not in values:
             found.append((Fraction(values[0]), Fraction(values[1]) - Fraction(values[0])))
     return found
@@ -56,7 +57,7 @@ def test_pairs_against_a_slow_computation(data):
             assert path not in found
             continue
         one = found[path]
-        count = 1 if path == "recipe.cost_usd" else len(pairs)
+        count = 1 if path.endswith("cost_usd") else len(pairs)
         base, amount = (float(sum(column) / count) for column in zip(*pairs, strict=True))
         assert one.pairs == len(pairs)
         assert one.base == pytest.approx(base, rel=1e-9, abs=1e-9)
@@ -89,7 +90,7 @@ def test_nothing_changed_is_no_noise():
     found = pair_ledgers([make_batch(rows_of(4))], [make_batch(rows_of(4))])
     assert [(one.amount, one.interval, one.noise) for one in found.values()] == [
         (0.0, (0.0, 0.0), False)
-    ] * 3
+    ] * 6
 
 
 @pytest.mark.parametrize(

@@ -293,6 +293,38 @@ def test_a_comment_is_cut_to_its_limit_with_a_line_that_says_so():
     assert "### Open" in text and "Lost" not in text
 
 
+def test_many_remarks_leave_room_for_the_gates():
+    prompts = PromptFindings((), tuple("r" * 900 for _ in range(600)), ())
+    gates = [parse_gate("cost_usd > 4.5")]
+    text = render_markdown(judge_reports(gates, body(5.0, 0.8), None, prompts=prompts))
+    assert len(text.encode()) < 65_536
+    assert "580 more" in text and "| FAILED | `cost_usd > 4.5` |" in text
+
+
+def test_no_line_of_junit_is_a_command_to_github():
+    text = render_junit(judgement(prompts=prompts_of("::error::x")))
+    assert not [line for line in text.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_requests_that_no_gate_sees_are_told():
+    log = {"requests": 10, "priced": 3, "uncovered": 5, "unpriced": {"a": 1, "b": 1}}
+    found = judge_reports([parse_gate("cost_usd > 9")], body(5.0, 0.8, log=log), None)
+    assert [sentence.split(" (")[0] for sentence in found.warnings] == [
+        "5 of 10 requests",
+        "2 of 10 requests",
+    ]
+    assert "(50.0%) lack an outcome" in found.warnings[0] and found.warnings[1].endswith(": a, b")
+    assert "::warning title=frugalctl::5 of 10 requests" in render_github(found)
+
+
+def test_a_paired_change_of_nothing_tells_its_pairs():
+    pairs = {"recipe.cost_usd": Estimate(0.0, 2.0, (0.0, 0.0), 7)}
+    gates = [parse_gate("cost_usd > +5%")]
+    found = judge_reports(gates, body(2.0, 0.8), body(4.0, 0.8), pairs=pairs)
+    (table,) = lay_out_judgement(found)
+    assert table.headers[-1] == "pairs" and table.rows[0][-1] == "7"
+
+
 def test_long_names_are_cut_in_comments_and_annotations():
     found = judgement("n" * 1_000_000, "g" * 1_000_000, prompts_of("p" * 1_000_000))
     assert len(render_markdown(found).encode()) < 65_536

@@ -36,7 +36,7 @@ def encode_judgement(judgement: Judgement) -> dict[str, Any]:
         "frugalctl_version": frugalctl.__version__,
         **{f"gates_{status.replace(' ', '_')}": count for status, count in counts},
         "gates": [encode_verdict(verdict) for verdict in judgement.verdicts],
-        "warnings": list(judgement.warnings),
+        "warnings": [*judgement.warnings, *(prompts.remarks if prompts else ())],
         **({"prompts": list(prompts.records)} if prompts else {}),
         "base": judgement.base,
         "head": judgement.head,

@@ -48,5 +48,5 @@ def _tell(judgement: Judgement) -> list[str]:
     """Warnings, and why prompts became dearer, as the suite's output."""
     reasons = judgement.prompts.reasons if judgement.prompts else ()
     told = [*(f"{prompt}: {reason}" for prompt, reason in reasons), *judgement.warnings]
-    lines = [printable(clip(line)) for line in told]
+    lines = [f"- {printable(clip(line))}" for line in told]  # a bare one may begin with `::`
     return ["\n".join(lines)] if lines else []

@@ -20,7 +20,7 @@ def render_markdown(judgement: Judgement) -> str:
     literal = tuple(at for at, name in enumerate(gates.headers) if name in _NAMES)
     blocks = [Block(gates, literal=literal)] if gates.rows else []
     if prompts:
-        blocks = [*(Block(table) for table in prompts.tables), *blocks]
+        blocks += [Block(table) for table in prompts.tables]
     blocks = [*blocks, *changes, Block(_lay_out_origins(judgement), folded=True, literal=(1, 2))]
     remarks = (*(prompts.remarks if prompts else ()), *judgement.warnings)
     return render_comment(f"frugalctl: {tell_outcome(judgement.verdicts)}", blocks, remarks)

@@ -112,12 +112,35 @@ def judge_reports(
             ignore_noise=ignore_noise,
             names=names,
         ),
-        warnings=() if base is None else tuple(warn_differences(base, head, pairs)),
+        warnings=(
+            *([] if base is None else warn_differences(base, head, pairs)),
+            *_warn_coverage(head),
+        ),
         changes=() if base is None else tuple(compare_reports(base, head, pairs)),
         base=None if base is None else _describe_origin(base),
         head=_describe_origin(head),
         prompts=prompts,
     )
+
+
+def _warn_coverage(body: Body) -> list[str]:
+    """Sentences on requests that a gate does not see."""
+    log = body.get("log", {})
+    requests, uncovered = log.get("requests"), log.get("uncovered")
+    unpriced = sum(log.get("unpriced", {}).values())
+    found: list[str] = []
+    if requests and uncovered:
+        found.append(
+            f"{uncovered:,} of {requests:,} requests ({uncovered / requests:.1%}) lack an outcome "
+            "that is needed, and are in no figure (log.uncovered_share can be gated)"
+        )
+    if requests and unpriced:
+        names = clip(", ".join(log["unpriced"]))
+        found.append(
+            f"{unpriced:,} of {requests:,} requests ({unpriced / requests:.1%}) have no price, and "
+            f"are in no cost (log.unpriced can be gated): {names}"
+        )
+    return found
 
 
 def _describe_origin(body: Body) -> dict[str, Any]:
@@ -239,7 +262,7 @@ def lay_out_verdicts(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _show_pairs(verdict: Verdict) -> str:
-    if not verdict.gate.relative or not verdict.compared:
+    if not verdict.gate.relative or (not verdict.compared and verdict.pairs is None):
         return ""
     return format_pairs(verdict.interval, verdict.pairs)
 
