@@ -99,7 +99,7 @@ def lay_out_caches(page: Page) -> Section | None:
         sides.append(("baseline", svg.BASELINE, _baseline_share))
     sides.append(("recipe" if report.levers else "observed", svg.RECIPE, _recipe_share))
     if any(tally.baseline_read or tally.recipe_read for tally in timeline.periods):
-        title = "Input tokens read from the prompt cache"
+        title = "Input tokens read from the prompt cache, as billed"
         charts.append(_share_chart(timeline, "reads", title, sides))
     if not charts:
         return None
