@@ -213,4 +213,5 @@ def test_a_broken_file_of_synonyms_is_named(tmp_path, content):
     (tmp_path / "words.toml").write_bytes(content)
     with pytest.raises(ConfigError) as error:
         parse_normalize_table({"steps": ["synonyms"], "synonyms": "words.toml"}, tmp_path)
-    assert error.value.where == str(tmp_path / "words.toml")
+    line = "" if content.endswith((b"3", b"3]")) else ":1"
+    assert error.value.where == f"{tmp_path / 'words.toml'}{line}"
