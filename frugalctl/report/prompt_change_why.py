@@ -110,9 +110,9 @@ def _tell_cache(case: Case, culprits: Sequence[int], below: Below | None) -> Ite
             f"minimum of {below.min_tokens:,} tokens: it is not cached ({_tell_shares(case)})"
         )
     elif case.cache_fell and not culprits:
-        yield f"{file}: less is read from the cache ({_tell_shares(case)})"
+        yield f"{file}: a smaller share of the input is cached ({_tell_shares(case)})"
     elif case.cache_rose:
-        yield f"{file}: more is read from the cache ({_tell_shares(case)})"
+        yield f"{file}: a larger share of the input is cached ({_tell_shares(case)})"
 
 
 def _tell_breaker(case: Case, slot: int) -> str:
