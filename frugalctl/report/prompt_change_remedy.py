@@ -43,7 +43,7 @@ def find_culprits(case: Case, attempt: Attempt) -> tuple[list[int], list[Remedy]
     for slot in slots[::-1]:
         fewer = [one for one in slots if one != slot]
         tried = _move(case, fewer, attempt) if fewer else []
-        if _find_best(tried) > best - LEAST_SHIFT:
+        if tried and _find_best(tried) > best - LEAST_SHIFT:
             slots, remedies = fewer, tried
     return slots, remedies
 
