@@ -288,7 +288,7 @@ def _replay_prompts(
     found = replay_prompts(paths, against, base, options(), seed, requests_per_month)
     prompts = PromptFindings(tuple(found.tables), tuple(found.remarks), tuple(found.records))
     names = ("the report with the new prompts", "that with the prompts as logged")
-    return _Reports(found.head, found.base, names, prompts=prompts)
+    return _Reports(found.head, found.base, names, found.pairs, prompts)
 
 
 def _judge(gates: list[Gate], reports: _Reports, allow_new: bool, ignore_noise: bool) -> Judgement:

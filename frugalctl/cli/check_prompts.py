@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frugalctl.replay.run import ReplayOptions
     from frugalctl.report.metrics import Body
+    from frugalctl.report.noise import Estimate
     from frugalctl.report.tables import Table
 
 
@@ -19,6 +20,7 @@ class PromptReplay:
         base: the report of the log with the prompts as logged, as plain data.
         head: the same with the prompts as they will ship.
         tables: for people.
+        pairs: changes of metrics that are known request by request.
         remarks: what a reader should know.
         records: the prompts as plain data.
     """
@@ -26,6 +28,7 @@ class PromptReplay:
     base: Body
     head: Body
     tables: list[Table]
+    pairs: dict[str, Estimate]
     remarks: list[str]
     records: list[dict[str, Any]]
 
@@ -55,6 +58,7 @@ def replay_prompts(
     from frugalctl.log.stream import on_disk
     from frugalctl.replay.templates.base import take_old_templates
     from frugalctl.replay.templates.files import load_prompts
+    from frugalctl.report.noise import pair_reports
     from frugalctl.report.prompt_change import price_prompt_change
     from frugalctl.report.prompt_change_layout import (
         encode_sides,
@@ -73,4 +77,5 @@ def replay_prompts(
     tell_notes(change.notes)
     before, after = encode_sides(change)
     tables, records = lay_out_prompts(change), list_records(change)
-    return PromptReplay(before, after, tables, [*remarks, *change.remarks], records)
+    pairs = pair_reports(before, after) | change.pairs
+    return PromptReplay(before, after, tables, pairs, [*remarks, *change.remarks], records)

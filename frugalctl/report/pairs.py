@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,9 +58,15 @@ def pair_ledgers(
     order, other = np.argsort(old.ids), np.argsort(new.ids)
     if not np.array_equal(old.ids[order], new.ids[other]):
         return {}
-    before = {path: values[order] for path, values in old.values.items()}
-    changes = {path: values[other] - before[path] for path, values in new.values.items()}
-    return _estimate(old.clusters[order], before, changes, seed)
+    found: dict[str, Estimate] = {}
+    for side in _SIDES:  # each with draws of its own
+        sides = (
+            (path, values[order], new.values[path][other])
+            for path, values in old.values.items()
+            if path.startswith(side)
+        )
+        found |= estimate_pairs(old.clusters[order], sides, seed)
+    return found
 
 
 def _gather(batches: Iterable[LedgerBatch]) -> _Requests | None:
@@ -98,33 +104,49 @@ def _take_values(batch: LedgerBatch) -> tuple[Floats, ...]:
     )
 
 
-def _estimate(
-    clusters: Integers, before: Mapping[str, Floats], changes: Mapping[str, Floats], seed: int
+def estimate_pairs(
+    clusters: Integers, sides: Iterable[tuple[str, Floats, Floats]], seed: int
 ) -> dict[str, Estimate]:
+    """The changes of metrics of n requests.
+
+    Args:
+        clusters: int64[n], as `report.bootstrap.Clusters` assigns them.
+        sides: each metric with its values before and after, float64[n], NaN where unknown. Money
+            is in pico-dollars, and is summed; of all others the mean is taken.
+        seed: of the bootstrap.
+
+    Returns:
+        The changes by metric; none of a metric that no request has on both sides.
+    """
+    sums: list[ClusterSums] = []
     found: dict[str, Estimate] = {}
-    for side in _SIDES:
-        paths = [f"{side}.{figure}" for figure in _FIGURES]
-        sums = [ClusterSums() for _ in paths]
-        for path, one in zip(paths, sums, strict=True):
-            one.add(clusters, changes[path])
-        for path, interval in zip(paths, bootstrap_means(sums, seed), strict=True):
-            known = ~np.isnan(changes[path])
-            if known.any():
-                found[path] = _sum_up(path, before[path][known], changes[path][known], interval)
-    return found
+    for path, before, after in sides:
+        change = after - before
+        known = ~np.isnan(change)
+        pairs = int(np.count_nonzero(known))
+        if not pairs:
+            continue
+        unit = _find_unit(path, pairs)
+        amount, base = (
+            round(float(values[known].mean(dtype=np.longdouble)) * unit, _DIGITS)
+            for values in (change, before)
+        )
+        found[path] = Estimate(amount, base, None, pairs)
+        sums.append(ClusterSums())
+        sums[-1].add(clusters, change)
+    intervals = bootstrap_means(sums, seed) if sums else []
+    return {
+        path: replace(one, interval=interval and _round(interval, _find_unit(path, one.pairs or 0)))
+        for (path, one), interval in zip(found.items(), intervals, strict=True)
+    }
 
 
-def _sum_up(path: str, before: Floats, change: Floats, interval: Interval | None) -> Estimate:
-    # money is a sum, the others are means
-    unit = len(change) / PICOS if path.endswith("cost_usd") else 1.0
-    return Estimate(
-        amount=round(float(change.mean(dtype=np.longdouble)) * unit, _DIGITS),
-        base=round(float(before.mean(dtype=np.longdouble)) * unit, _DIGITS),
-        interval=None if interval is None else _round(interval[0] * unit, interval[1] * unit),
-        pairs=len(change),
-    )
+def _find_unit(path: str, pairs: int) -> float:
+    """What the mean over so many pairs is multiplied by."""
+    return pairs / PICOS if path.endswith("cost_usd") else 1.0
 
 
-def _round(low: float, high: float) -> Interval:
+def _round(interval: Interval, unit: float) -> Interval:
     """To as many digits as do not depend on the order of sums."""
-    return float(f"{low:.{_INTERVAL_DIGITS}g}"), float(f"{high:.{_INTERVAL_DIGITS}g}")
+    low, high = (float(f"{end * unit:.{_INTERVAL_DIGITS}g}") for end in interval)
+    return low, high

@@ -7,7 +7,6 @@ like; output, latency and everything else are as logged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,25 +15,31 @@ from frugalctl.log.read import ReadOptions, read_log
 from frugalctl.log.stream import Source
 from frugalctl.prices import load_book
 from frugalctl.replay.engine import OBSERVED, Setup, choose_baseline
-from frugalctl.replay.ledger import Integers
+from frugalctl.replay.ledger import Floats, Integers, Mask
 from frugalctl.replay.prompt_cache import SimulatedCache
 from frugalctl.replay.recipe import Recipe
 from frugalctl.replay.run import ReplayOptions, parse_as_of
-from frugalctl.replay.templates.move import Moved, move_slots
 from frugalctl.replay.templates.rewrite import Render, Renderer
 from frugalctl.replay.templates.scan import Scan, scan_log
 from frugalctl.replay.templates.spec import PromptSpec
+from frugalctl.report.groups import PICOS
+from frugalctl.report.metrics import quote_name
+from frugalctl.report.model import Report
+from frugalctl.report.noise import Estimate
+from frugalctl.report.pairs import estimate_pairs
 from frugalctl.report.prefix import compare_reads
-from frugalctl.report.prefix_cost import Pricer
-from frugalctl.report.prompt_change_model import (
-    PromptChange,
-    PromptCost,
-    PromptSide,
-    Remedy,
-    Span,
+from frugalctl.report.prompt_change_model import PromptChange, PromptCost, PromptSide, Span
+from frugalctl.report.prompt_change_remedy import choose_remedy, find_culprits
+from frugalctl.report.prompt_change_side import (
+    Both,
+    Inputs,
+    Priced,
+    Rows,
+    Sent,
+    replay_side,
+    send_prompts,
 )
-from frugalctl.report.prompt_change_side import Inputs, Rows, Sent, replay_side, send_prompts
-from frugalctl.report.prompt_change_why import Case, Misses, explain, find_culprits
+from frugalctl.report.prompt_change_why import Case, explain, find_below
 
 _DAY_US = 86_400_000_000
 _MONTH_DAYS = 365.25 / 12
@@ -65,22 +70,23 @@ def price_prompt_change(
         BadLine: see `log.read.read_log`.
     """
     inputs = _prepare(sources, specs, options, seed)
-    renderer = Renderer(inputs.scan.specs)
     logged = send_prompts(inputs, None)
-    sent = (logged, send_prompts(inputs, renderer, logged))
-    base = replay_side(inputs, sent[0], "prompts as logged")
-    head = replay_side(inputs, sent[1], "prompts as changed")
-    sides = _Sides(inputs, sent, (base.rows, head.rows))
+    changed = send_prompts(inputs, Renderer(inputs.scan.specs), logged)
+    base = replay_side(inputs, logged, "prompts as logged")
+    head = replay_side(inputs, changed, "prompts as changed")
+    both = Both(inputs, Priced(logged, base.rows), Priced(changed, head.rows))
+    found = [_price_prompt(both, at) for at in range(len(inputs.scan.specs))]
     everything = np.arange(inputs.scan.requests)
     other = np.setdiff1d(everything, sorted(inputs.scan.picks))
     return PromptChange(
         base=base.report,
         head=head.report,
-        prompts=tuple(sides.compare_prompts()),
-        other=sides.sum_up(other),
-        total=sides.sum_up(everything),
-        span=_find_span(inputs.scan, requests_per_month),
-        remarks=tuple(_remark(sides, base.cache)),
+        prompts=tuple(cost for cost, _ in found),
+        other=both.sum_up(other),
+        total=both.sum_up(everything),
+        pairs=_pair(both, [rows for _, rows in found]),
+        span=_find_span(inputs.scan, base.report, requests_per_month),
+        remarks=tuple(_remark(inputs, logged, base.cache)),
         notes=base.notes,
     )
 
@@ -111,103 +117,56 @@ def _prepare(
     return Inputs(tuple(sources), read, setup, scan, options.as_of, seed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    inputs: Inputs
-    sent: tuple[Sent, Sent]
-    rows: tuple[Rows, Rows]
+def _price_prompt(both: Both, at: int) -> tuple[PromptCost, Rows]:
+    """What the change of one prompt does, and to which request."""
+    scan = both.inputs.scan
+    uses, alone = scan.uses[at], both.change_alone(at)
+    rows = np.array(uses.rows, dtype=np.int64)
+    case = Case(scan.specs[at], uses, both.base.rows.sum_up(rows), alone.rows.sum_up(rows))
 
-    def sum_up(self, rows: Integers) -> tuple[PromptSide, PromptSide]:
-        """Before and after."""
-        return self.rows[0].sum_up(rows), self.rows[1].sum_up(rows)
+    def attempt(render: Render) -> PromptSide:
+        return both.make(at, render).rows.sum_up(rows)
 
-    def compare_prompts(self) -> Iterator[PromptCost]:
-        scan, misses = self.inputs.scan, Misses(*self.sent)
-        cases = [
-            Case(spec, uses, *self.sum_up(np.array(uses.rows, dtype=np.int64)))
-            for spec, uses in zip(scan.specs, scan.uses, strict=True)
-        ]
-        remedies = self._find_remedies(cases)
-        for at, case in enumerate(cases):
-            found = [one for one in remedies.get(at, ()) if _is_cheaper(one.side, case.head)]
-            yield PromptCost(
-                spec=case.spec,
-                current=case.uses.current,
-                shared=case.uses.shared,
-                base=case.base,
-                head=case.head,
-                why=explain(case, misses) if case.uses.rows else (),
-                remedy=_choose(found),
-            )
-
-    def _find_remedies(self, cases: Sequence[Case]) -> dict[int, list[Remedy]]:
-        """What would be cheaper: each prompt's culprits moved, in all prompts at once."""
-        moves = {
-            at: move_slots(case.spec.template, culprits)
-            for at, case in enumerate(cases)
-            if (culprits := find_culprits(case))
-        }
-        found: dict[int, list[Remedy]] = {at: [] for at in moves}
-        if not moves:
-            return found
-        self._try(cases, {at: Render(one.join()) for at, one in moves.items()}, moves, found)
-        behind = {at: one for at, one in moves.items() if cases[at].spec.role != "user"}
-        if behind:
-            renders = {at: Render(one.kept, one.moved) for at, one in behind.items()}
-            self._try(cases, renders, behind, found)
-        return found
-
-    def _try(
-        self,
-        cases: Sequence[Case],
-        renders: dict[int, Render],
-        moves: dict[int, Moved],
-        found: dict[int, list[Remedy]],
-    ) -> None:
-        rows = self._price(renders)
-        for at, render in renders.items():
-            case = cases[at]
-            what = tuple(dict.fromkeys(slot.name for slot in moves[at].moved.slots))
-            place = (
-                f"at the end of {case.spec.file}" if render.tail is None else "as a last message"
-            )
-            side = rows.sum_up(np.array(case.uses.rows, dtype=np.int64))
-            found[at].append(Remedy(what, place, side))
-
-    def _price(self, renders: dict[int, Render]) -> Rows:
-        """All requests with other templates: the head's costs, but for the input."""
-        inputs, head, rows = self.inputs, self.sent[1], self.rows[1]
-        sent = send_prompts(inputs, Renderer(inputs.scan.specs, renders), head)
-        book, as_of_us = inputs.setup.book, inputs.setup.as_of_us
-        usd = [
-            Pricer(side.log, book, as_of_us).price_outcome(side.planned.simulation.outcome)
-            for side in (head, sent)
-        ]
-        cost_usd = rows.cost_usd.copy()
-        cost_usd[sent.rows] += usd[1] - usd[0]
-        input_tokens, read_tokens = rows.input_tokens.copy(), rows.read_tokens.copy()
-        outcome = sent.planned.simulation.outcome
-        input_tokens[sent.rows] = outcome.input_tokens
-        read_tokens[sent.rows] = outcome.read_tokens
-        return Rows(cost_usd, input_tokens, read_tokens)
+    culprits, remedies = find_culprits(case, attempt)
+    below = None if culprits or not case.cache_fell else find_below(case, both.base, alone)
+    cost = PromptCost(
+        spec=case.spec,
+        current=uses.current,
+        shared=uses.shared,
+        base=case.base,
+        head=case.head,
+        why=explain(case, culprits, below) if uses.rows else (),
+        remedy=choose_remedy(case, remedies),
+    )
+    return cost, alone.rows
 
 
-def _choose(remedies: Sequence[Remedy]) -> Remedy | None:
-    """The cheapest; the first one where another is hardly cheaper."""
-    best: Remedy | None = None
-    for one in remedies:
-        if best is None or _is_cheaper(one.side, best.side, 0.02):
-            best = one
-    return best
+def _pair(both: Both, alone: Sequence[Rows]) -> dict[str, Estimate]:
+    """The changes of costs and of prompts' tokens, request by request."""
+    base, scan = both.base.rows, both.inputs.scan
+
+    def list_sides() -> Iterator[tuple[str, Floats, Floats]]:
+        yield "recipe.cost_usd", _to_picos(base), _to_picos(both.head.rows)
+        for spec, uses, head in zip(scan.specs, scan.uses, alone, strict=True):
+            name = f"prompts.{quote_name(spec.name)}"
+            other = ~np.isin(np.arange(scan.requests), uses.rows)
+            before, after = (_mask(_to_picos(one), other) for one in (base, head))
+            yield f"{name}.cost_usd", before, after
+            before, after = (_mask(one.input_tokens, other) for one in (base, head))
+            yield f"{name}.input_tokens_mean", before, after
+
+    return estimate_pairs(base.clusters, list_sides(), both.inputs.seed)
 
 
-def _is_cheaper(side: PromptSide, other: PromptSide, by: float = 0.005) -> bool:
-    if side.cost_usd is None or other.cost_usd is None:
-        return False
-    return side.cost_usd < other.cost_usd * (1 - by)
+def _to_picos(rows: Rows) -> Floats:
+    return np.rint(rows.cost_usd * PICOS)
 
 
-def _find_span(scan: Scan, requests_per_month: int | None) -> Span:
+def _mask(values: Floats | Integers, mask: Mask) -> Floats:
+    return np.where(mask, np.nan, values)
+
+
+def _find_span(scan: Scan, report: Report, requests_per_month: int | None) -> Span:
     count = max(scan.requests, 1)
     if requests_per_month is not None:
         how = f"{requests_per_month:,} requests a month, as asked for; the log has {count:,}"
@@ -216,17 +175,15 @@ def _find_span(scan: Scan, requests_per_month: int | None) -> Span:
     if first is None or last is None or last - first < _DAY_US:
         why = "has no dates" if first is None else "is shorter than a day"
         return Span("1,000 requests", _THOUSAND / count, f"the log {why}: per 1,000 requests")
-    days = last // _DAY_US - first // _DAY_US + 1
+    dated = report.log.requests - report.log.undated
+    days = (last - first) / _DAY_US * dated / (dated - 1)  # the last request has its gap too
     factor = _MONTH_DAYS / days
-    return Span(
-        "a month",
-        factor,
-        f"a month is the log's {days} days times {factor:.2f} (30.44 days a month)",
-    )
+    how = f"the log spans {days:,.1f} days; a month (30.44 days) is that times {factor:.2f}"
+    return Span("a month", factor, how)
 
 
-def _remark(sides: _Sides, cache: SimulatedCache) -> Iterator[str]:
-    scan, base = sides.inputs.scan, sides.sent[0]
+def _remark(inputs: Inputs, base: Sent, cache: SimulatedCache) -> Iterator[str]:
+    scan = inputs.scan
     for spec, uses in zip(scan.specs, scan.uses, strict=True):
         if not uses.rows:
             yield f"{spec.file}: no request of the log has this prompt, before or after the change"
@@ -245,7 +202,7 @@ def _remark(sides: _Sides, cache: SimulatedCache) -> Iterator[str]:
     yield from _calibrate(base)
     for model, why in base.planned.plan.without.items():
         yield f"{model}: no prompt cache is simulated ({why})"
-    if sides.inputs.setup.recipe.prompt_cache is None:
+    if inputs.setup.recipe.prompt_cache is None:
         for name, settings in base.planned.plan.settings.items():
             if settings.options:
                 yield f"{name}: simulated as {settings.name}, as the log has it"

@@ -43,6 +43,14 @@ def choose_caches(log: PrefixLog, setup: Setup) -> Plan:
     return plan
 
 
+def name_caches(plan: Plan) -> str:
+    """What was simulated: as `--prompt-cache` takes it if that is one cache, else in words."""
+    names = [settings.name for settings in plan.settings.values()]
+    if len(names) == 1 and not plan.without:
+        return names[0]
+    return f"each provider's own ({', '.join(names)})" if names else "none"
+
+
 def _takes_breakpoints(prompts: Prompts, rows: Integers, settings: CacheSettings) -> bool:
     """Whether it is the application that says where to cache."""
     resolved = resolve_models(select(prompts, rows), settings).values()

@@ -36,6 +36,8 @@ def _lay_out_costs(change: PromptChange) -> Table:
         "prompt", "requests>", "input tokens, mean>", "cached>", f"cost, {span.name}>", "change>",
     )  # fmt: skip
     notes = [f"{span.how[0].upper()}{span.how[1:]}."]
+    if sum(one.spec.is_changed for one in change.prompts) > 1:
+        notes.append("A prompt's line has its own change alone; the total has them all.")
     unpriced = change.total[1].requests - change.total[1].priced
     if unpriced:
         notes.append(f"{unpriced:,} requests have no price and are in no cost.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from frugalctl.log.read import ReadNotes
 from frugalctl.replay.templates.spec import PromptSpec
 from frugalctl.report.model import Report
+from frugalctl.report.noise import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class PromptCost:
-    """The requests of one prompt.
+    """The requests of one prompt, and what its change alone does: all others are as logged.
 
     Attributes:
         spec: the prompt.
@@ -101,6 +102,7 @@ class PromptChange:
         prompts: by prompt, in the order of their names.
         other: the requests that none of the prompts is in, before and after.
         total: all requests, before and after.
+        pairs: changes of metrics that are known request by request.
         span: how costs are scaled.
         remarks: what a reader should know.
         notes: what was met while reading the log.
@@ -111,6 +113,7 @@ class PromptChange:
     prompts: tuple[PromptCost, ...]
     other: tuple[PromptSide, PromptSide]
     total: tuple[PromptSide, PromptSide]
+    pairs: dict[str, Estimate]
     span: Span
     remarks: tuple[str, ...]
     notes: ReadNotes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from frugalctl.levers.prompt_cache.auto import AUTO, Planned, simulate_plan
+from frugalctl.levers.prompt_cache.auto import Plan, Planned, simulate_plan
 from frugalctl.log.read import ReadNotes, ReadOptions, read_log
 from frugalctl.log.schema import TEXT_FIELDS, LogBatch
 from frugalctl.log.stream import Source
@@ -16,12 +16,13 @@ from frugalctl.prices.schedule import INPUT_CLASSES
 from frugalctl.replay.engine import Setup, replay
 from frugalctl.replay.ledger import Floats, Integers, LedgerBatch, LedgerMeta, Mask, Side
 from frugalctl.replay.prompt_cache import SimulatedCache, make_cache, send_calls
-from frugalctl.replay.templates.rewrite import Renderer
+from frugalctl.replay.templates.rewrite import Render, Renderer
 from frugalctl.replay.templates.scan import CallRewriter, Scan
+from frugalctl.report.bootstrap import Clusters
 from frugalctl.report.model import Report
 from frugalctl.report.prefix import read_prefix_log
-from frugalctl.report.prefix_cost import PrefixLog
-from frugalctl.report.prompt_change_caches import choose_caches
+from frugalctl.report.prefix_cost import PrefixLog, Pricer
+from frugalctl.report.prompt_change_caches import choose_caches, name_caches
 from frugalctl.report.prompt_change_model import PromptSide
 from frugalctl.report.summary import summarise
 
@@ -80,11 +81,13 @@ class Rows:
         cost_usd: float64[n], NaN where unknown.
         input_tokens: int64[n], 0 where the request is not compared.
         read_tokens: int64[n], likewise.
+        clusters: int64[n], which are drawn together in a bootstrap.
     """
 
     cost_usd: Floats
     input_tokens: Integers
     read_tokens: Integers
+    clusters: Integers
 
     def sum_up(self, rows: Integers) -> PromptSide:
         """What some of them take."""
@@ -99,15 +102,25 @@ class Rows:
         )
 
 
-def send_prompts(inputs: Inputs, renderer: Renderer | None, like: Sent | None = None) -> Sent:
+def send_prompts(
+    inputs: Inputs,
+    renderer: Renderer | None,
+    like: Sent | None = None,
+    only: int | None = None,
+) -> Sent:
     """Send the calls through their caches, with prompts as logged or as the renderer makes them.
 
     Args:
         inputs: the log and the rest.
         renderer: makes the prompts; None leaves them as logged.
         like: calls whose caches are taken, so that both sides have the same.
+        only: the number of the one prompt to make, all others as logged; None makes all of them.
     """
-    setup, rewriter = inputs.setup, CallRewriter(inputs.scan.picks, renderer)
+    setup, picks = inputs.setup, inputs.scan.picks
+    if only is not None:
+        chosen = inputs.scan.uses[only].rows
+        picks = {row: tuple(use for use in picks[row] if use.prompt == only) for row in chosen}
+    rewriter = CallRewriter(picks, renderer)
     log = read_prefix_log(send_calls(inputs.open_log(), setup, None, rewriter))
     plan = choose_caches(log, setup) if like is None else like.planned.plan
     return Sent(log, simulate_plan(log.prompts, plan), np.array(rewriter.rows, dtype=np.int64))
@@ -149,13 +162,13 @@ def replay_side(inputs: Inputs, sent: Sent, name: str) -> Replayed:
             baseline=inputs.setup.baseline,
             recipe=name,
             levers=("prompt_cache",),
-            settings=_describe_settings(inputs),
+            settings=_describe_settings(inputs, sent.planned.plan),
             prices=inputs.setup.prices,
             book=inputs.setup.book.book_id,
             as_of=inputs.as_of,
             input_xxh3=notes.input_xxh3,
             skipped_lines=len(notes.bad_lines),
-            prompt_cache=cache.summary,
+            prompt_cache=cache.summary | {"name": name_caches(sent.planned.plan)},
             logs=tuple(source.name for source in inputs.sources),
         )
 
@@ -163,7 +176,69 @@ def replay_side(inputs: Inputs, sent: Sent, name: str) -> Replayed:
     return Replayed(report, gathered.join(), cache, notes)
 
 
-def _describe_settings(inputs: Inputs) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The calls of one side, and what its requests take."""
+
+    sent: Sent
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Both sides.
+
+    Attributes:
+        inputs: the log and the rest.
+        base: with prompts as logged.
+        head: with all prompts as they will ship.
+    """
+
+    inputs: Inputs
+    base: Priced
+    head: Priced
+
+    def sum_up(self, rows: Integers) -> tuple[PromptSide, PromptSide]:
+        """What some requests take before and after."""
+        return self.base.rows.sum_up(rows), self.head.rows.sum_up(rows)
+
+    def change_alone(self, prompt: int) -> Priced:
+        """One prompt as it will ship, all others as logged."""
+        scan = self.inputs.scan
+        changed = [
+            at
+            for at, (spec, uses) in enumerate(zip(scan.specs, scan.uses, strict=True))
+            if spec.is_changed and uses.rows
+        ]
+        if prompt not in changed:
+            return self.base
+        return self.head if changed == [prompt] else self.make(prompt)
+
+    def make(self, prompt: int, render: Render | None = None) -> Priced:
+        """One prompt rendered otherwise, all others as logged; None renders it as it will ship."""
+        specs, base = self.inputs.scan.specs, self.base
+        renderer = Renderer(specs, {} if render is None else {prompt: render})
+        sent = send_prompts(self.inputs, renderer, base.sent, prompt)
+        return Priced(sent, _reprice(self.inputs, base, sent))
+
+
+def _reprice(inputs: Inputs, base: Priced, sent: Sent) -> Rows:
+    """What the requests take with other calls: all but the input is as before."""
+    book, as_of_us = inputs.setup.book, inputs.setup.as_of_us
+    before, after = (
+        Pricer(side.log, book, as_of_us).price_outcome(side.planned.simulation.outcome)
+        for side in (base.sent, sent)
+    )
+    old, outcome = base.rows, sent.planned.simulation.outcome
+    cost_usd = old.cost_usd.copy()
+    input_tokens, read_tokens = old.input_tokens.copy(), old.read_tokens.copy()
+    cost_usd[sent.rows] += after - before
+    input_tokens[sent.rows] = outcome.input_tokens
+    read_tokens[sent.rows] = outcome.read_tokens
+    return Rows(cost_usd, input_tokens, read_tokens, old.clusters)
+
+
+def _describe_settings(inputs: Inputs, plan: Plan) -> dict[str, object]:
     """The recipe, and which prompts took the place of which."""
     prompts = {
         spec.name: {
@@ -174,7 +249,7 @@ def _describe_settings(inputs: Inputs) -> dict[str, object]:
         }
         for spec in inputs.scan.specs
     }
-    settings = inputs.setup.recipe.settings() or {"prompt_cache": {"name": AUTO}}
+    settings = inputs.setup.recipe.settings() or {"prompt_cache": {"name": name_caches(plan)}}
     return {**settings, "prompts": prompts}
 
 
@@ -198,6 +273,8 @@ class _RowGatherer:
     cost_usd: list[Floats] = field(default_factory=list[Floats])
     input_tokens: list[Integers] = field(default_factory=list[Integers])
     read_tokens: list[Integers] = field(default_factory=list[Integers])
+    clusters: list[Integers] = field(default_factory=list[Integers])
+    sessions: Clusters = field(default_factory=Clusters)
 
     def watch(self, batches: Iterable[LedgerBatch]) -> Iterator[LedgerBatch]:
         for batch in batches:
@@ -207,6 +284,7 @@ class _RowGatherer:
             self.cost_usd.append(np.where(priced, recipe.cost_usd, np.nan))
             self.input_tokens.append(np.where(covered, total, 0))
             self.read_tokens.append(np.where(covered, recipe.tokens["cache_read"], 0))
+            self.clusters.append(self.sessions.assign(batch.columns["session"]))
             yield batch
 
     def join(self) -> Rows:
@@ -214,4 +292,5 @@ class _RowGatherer:
             np.concatenate(self.cost_usd),
             np.concatenate(self.input_tokens),
             np.concatenate(self.read_tokens),
+            np.concatenate(self.clusters),
         )

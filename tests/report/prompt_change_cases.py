@@ -28,8 +28,13 @@ def spell(message):
 
 def price(rows):
     """Dollars, input tokens and read tokens of requests to one model of one tenant."""
+    usd, total, read = zip(*price_each(rows), strict=True)
+    return sum(usd), sum(total), sum(read)
+
+
+def price_each(rows):
+    """The same of each request."""
     held = {}
-    usd, total, read_total = Decimal(0), 0, 0
     for row in rows:
         now = seconds(row)
         tokens = [token for message in row["messages"] for token in tokens_of(spell(message))]
@@ -46,10 +51,9 @@ def price(rows):
         matched = matched if matched >= LEAST else 0
         logged = row["usage"]["input_tokens"]
         read = (matched * logged + len(tokens) // 2) // len(tokens)
-        usd += RATES["fresh"] * (logged - read) + RATES["read"] * read
+        usd = RATES["fresh"] * (logged - read) + RATES["read"] * read
         usd += RATES["output"] * row["usage"]["output_tokens"]
-        total, read_total = total + logged, read_total + read
-    return usd / 1_000_000, total, read_total
+        yield usd / 1_000_000, logged, read
 
 
 def change(row, text):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,15 @@ ENGINES: dict[EngineName, Engine] = {
 }
 
 _Rows = NDArray[np.int64]
+_CENTURY_US = 100 * 366 * 86_400_000_000
+_ENDLESS: dict[str, Any] = {
+    "ttl_us": _CENTURY_US,
+    "ttl_1h_us": _CENTURY_US,
+    "max_life_us": _CENTURY_US,
+}
+
+
+_Group = tuple[Resolved, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,9 @@ def simulate(prompts: Prompts, settings: CacheSettings) -> Simulation:
     assert outcome is not None
     names = prompts.model_names
     rules = {names[at]: one.source for at, one in resolved.items() if one.source}
-    notes += _describe(prompts, counted, groups)
+    notes += _describe(prompts, counted)
+    if not counted.read_tokens.any():
+        notes += _explain_nothing(prompts, times_us, order, groups)
     return Simulation(
         name=settings.name,
         outcome=outcome,
@@ -168,9 +180,7 @@ def _find_day(time_us: int) -> date | None:
     return datetime.fromtimestamp(time_us // 1_000_000, tz=UTC).date()
 
 
-def _group_rows(
-    prompts: Prompts, resolved: dict[int, Resolved]
-) -> list[tuple[Resolved, Sequence[int]]]:
+def _group_rows(prompts: Prompts, resolved: dict[int, Resolved]) -> list[_Group]:
     """Models with the same rules together."""
     by_rules: defaultdict[tuple[MatchRules, ...], list[int]] = defaultdict(list)
     for at, one in resolved.items():
@@ -182,7 +192,7 @@ def _run_groups(
     prompts: Prompts,
     times_us: Counts,
     order: _Rows | None,
-    groups: list[tuple[Resolved, Sequence[int]]],
+    groups: list[_Group],
     bound: str,
 ) -> Outcome:
     """The outcome of all prompts, in their own order and counted tokens."""
@@ -199,9 +209,7 @@ def _run_groups(
     return whole
 
 
-def _describe(
-    prompts: Prompts, outcome: Outcome, groups: list[tuple[Resolved, Sequence[int]]]
-) -> list[str]:
+def _describe(prompts: Prompts, outcome: Outcome) -> list[str]:
     notes: list[str] = []
     uncovered = int((~prompts.covered).sum())
     if uncovered:
@@ -209,7 +217,24 @@ def _describe(
     counted, logged = prompts.counted_tokens.sum(), prompts.input_tokens.sum()
     if counted != logged:
         notes.append(f"{counted:,} input tokens counted, scaled to the log's {logged:,}")
-    least = max((resolved.rules.min_tokens for resolved, _ in groups), default=0)
-    if least and not outcome.read_tokens.any():
-        notes.append(f"nothing is read: no repeated prefix reaches the minimum of {least:,} tokens")
     return notes
+
+
+def _explain_nothing(
+    prompts: Prompts, times_us: Counts, order: _Rows | None, groups: list[_Group]
+) -> list[str]:
+    """Why nothing is read: the rule without which something would be; nothing if it is no rule."""
+    least = max((resolved.rules.min_tokens for resolved, _ in groups), default=0)
+    long_enough = f" of {least:,} tokens or more" if least else ""
+    reasons = {
+        f"every repeated prefix{long_enough} has expired": _ENDLESS,
+        f"no repeated prefix reaches the minimum of {least:,} tokens": _ENDLESS | {"min_tokens": 0},
+    }
+    for reason, lifted in reasons.items():
+        without = [
+            (replace(resolved, rules=replace(resolved.rules, **lifted)), models)
+            for resolved, models in groups
+        ]
+        if _run_groups(prompts, times_us, order, without, "rules").read_tokens.any():
+            return [f"nothing is read: {reason}"]
+    return []

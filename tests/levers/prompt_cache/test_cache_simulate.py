@@ -131,6 +131,25 @@ def test_nothing_read_is_said():
     assert any("minimum of 1,024" in note for note in simulation.notes)
 
 
+@pytest.mark.parametrize(
+    ("spec", "shared", "every_s", "words"),
+    [
+        ("openai", LONG, 86_400, ["every repeated prefix of 1,024 tokens or more has expired"]),
+        ("blocks:unit=16,ttl=60", SHORT, 61, ["every repeated prefix has expired"]),
+        ("openai:min=100000", LONG, 86_400, ["no repeated prefix reaches the minimum of 100,000"]),
+        ("blocks:unit=16,capacity=16", LONG, 1, []),
+    ],
+)
+def test_nothing_read_has_its_true_cause(spec, shared, every_s, words):
+    text = "Which of all these rules is it that I have to follow here, and why is it that one?"
+    shared = {"role": "system", "content": f"{shared['content']} {text}"}
+    question = {"role": "user", "content": text}
+    requests = (ask(at * every_s, messages=[shared, question]) for at in range(3))
+    told = [note for note in run(spec, *requests).notes if note.startswith("nothing is read")]
+    assert len(told) == len(words)
+    assert all(word in note for word, note in zip(words, told, strict=True))
+
+
 def test_blocks_without_a_size_are_refused_unless_it_is_given():
     rows = [{"usage": {"input_tokens": 1000}, "prefix_blocks": [1, 2]}] * 2
     for spec in ("openai", "blocks", "vllm"):
