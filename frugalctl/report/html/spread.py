@@ -32,8 +32,8 @@ _FRONT_LEAD = (
     "where both are known, n in the table. For a single model these are requests "
     "that are compared and that it answered in the log's outcomes, so points may be over different "
     "requests. Drawn hollow: fewer than 95 % of the requests of the model that answered most; such "
-    "a model is kept off the Pareto front (dashed). Intervals are normal approximations over random "
-    "groups of sessions, so their ends differ a little from those of the totals."
+    "a model is kept off the Pareto front (dashed). Intervals are normal approximations over "
+    "random groups of sessions, so their ends differ a little from those of the totals."
 )
 
 
