@@ -227,6 +227,7 @@ def _find_span(scan: Scan, requests_per_month: int | None) -> Span:
 
 def _remark(sides: _Sides, cache: SimulatedCache) -> Iterator[str]:
     scan, base = sides.inputs.scan, sides.sent[0]
+    yield from scan.remarks
     for spec, uses in zip(scan.specs, scan.uses, strict=True):
         if not uses.rows:
             yield f"{spec.file}: no request of the log has this prompt, before or after the change"
