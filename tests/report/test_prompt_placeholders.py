@@ -56,6 +56,12 @@ def test_a_fixed_time_is_no_sign_of_a_clock(source, tmp_path):
     assert found.records[0]["cost_usd"] != found.records[0]["base_cost_usd"]
 
 
+def test_a_name_is_no_time_even_within_a_day(tmp_path):
+    log = write(tmp_path / "log.jsonl", [row(at, f"It is Harrow Lane. {LONG}") for at in range(9)])
+    found = check([folder(tmp_path / "p", a__md=f"It is {{now}}. {LONG}")], [log])
+    assert found.records[0]["current_requests"] == 0
+
+
 def test_a_declared_value_that_never_changes_is_text(tmp_path):
     declared = '[a.values]\nmood = "kind"\n[a.varies]\nmood = "request"'
     log = write(tmp_path / "log.jsonl", [row(at, f"Be kind. {LONG}") for at in range(9)])

@@ -16,6 +16,7 @@ from frugalctl.log.times import UNKNOWN_US
 from frugalctl.replay.templates.parse import find_path
 from frugalctl.replay.templates.spec import PromptSpec, Rate
 
+_DIGIT = re.compile(r"\d")
 _CLOCK = re.compile(r"\d:[0-5]\d")
 _ID_SHARE = 0.8
 _DAY_US = 86_400_000_000
@@ -86,7 +87,7 @@ def make_sign(spec: PromptSpec, name: str, facts: Facts, logged: str) -> str | N
         spec: the prompt.
         name: of the placeholder.
         facts: of the request.
-        logged: the text in the place of the placeholder: a time without a clock is a day.
+        logged: the text in the place of the placeholder: a date without a clock is a day.
 
     Returns:
         None where any value may stand in any request.
@@ -100,7 +101,8 @@ def make_sign(spec: PromptSpec, name: str, facts: Facts, logged: str) -> str | N
     if not _is_time(name):
         return _find_key(rate, facts)
     made = _make_time(name, rate, facts)
-    return made if ":" in name or _CLOCK.search(logged) else made[:10]
+    is_day = ":" not in name and _DIGIT.search(logged) and not _CLOCK.search(logged)
+    return made[:10] if is_day else made
 
 
 def is_often_enough(spec: PromptSpec, name: str, values: int, expected: int) -> bool:
