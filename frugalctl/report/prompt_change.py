@@ -184,6 +184,7 @@ def _find_span(scan: Scan, report: Report, requests_per_month: int | None) -> Sp
 
 def _remark(inputs: Inputs, base: Sent, cache: SimulatedCache) -> Iterator[str]:
     scan = inputs.scan
+    yield from scan.remarks
     for spec, uses in zip(scan.specs, scan.uses, strict=True):
         if not uses.rows:
             yield f"{spec.file}: no request of the log has this prompt, before or after the change"

@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,15 @@ def test_a_declaration(tmp_path):
     assert (spec.name, spec.version, spec.old_version) == ("support", "2", "1")
     assert (spec.role, spec.filters, spec.old.texts) == ("developer", {"task": "faq"}, ("Old",))
     assert (spec.values, spec.varies) == ({"limit": "3"}, {"limit": "day"})
+
+
+def test_a_declaration_is_of_the_template_of_its_name(tmp_path):
+    folder = write(tmp_path / "p", s__md="x {tier}", prompts__toml='[s.values]\ntier = "x"')
+    (spec,) = load_prompts([folder])
+    assert (spec.name, spec.file, spec.values) == ("s", f"{folder}/s.md", {"tier": "x"})
+    write(tmp_path / "p", s__txt="another")
+    with pytest.raises(ConfigError, match="file is missing"):
+        load_prompts([folder])
 
 
 @pytest.mark.parametrize(
@@ -161,6 +171,8 @@ def prompt(source, **more):
     [
         ("now", "2026-09-21T14:13:20Z"),
         ("today", "2026-09-21"),
+        ("now:%d.%m. %H", "21.09. 14"),
+        ("now.isoformat()", "2026-09-21T14:13:20Z"),
         ("session_id", "s1"),
         ("tenant", "acme"),
     ],
@@ -192,6 +204,18 @@ def test_a_value_that_nobody_knows_is_named_with_how_to_declare_it():
         check_values(spec)
     assert caught.value.where == "p.md:2"
     assert "[p.values] mood" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["user.tier", "고객", "order"])
+def test_what_the_hint_says_can_be_declared(name, tmp_path):
+    folder = write(tmp_path / "p", s__j2=f"one {{{{ {name} }}}}")
+    with pytest.raises(ConfigError) as caught:
+        check_values(replace(load_prompts([folder])[0], old=parse_template("one", "old")))
+    table, key = caught.value.hint.removeprefix("in prompts.toml: ").split(" and,")[0].split("] ")
+    write(tmp_path / "p", prompts__toml=f"{table}]\n{key}")
+    (spec,) = load_prompts([folder])
+    check_values(replace(spec, old=parse_template("one", "old")))
+    assert spec.values == {name: "..."}
 
 
 def test_a_request_without_a_tenant_has_no_value_for_it():

@@ -29,12 +29,44 @@ def names(template):
         ("no {1} and { x } and {a b}", ("no {1} and { x } and {a b}",), []),
         ("\r\nOne\r\n{x}\r\n", ("One\n", ""), ["x"]),
         ("\ufeffOne", ("One",), []),
+        ("{{ now | strftime }} {x}", ("", " {x}"), ["now | strftime"]),
+        ("{{now()}} {{ a.b() }} {{x|f|g}}", ("", " ", " ", ""), ["now()", "a.b()", "x | f | g"]),
+        ("{{ user['name'] }}.", ("", "."), ["user['name']"]),
+        ("{{ 고객 }} {{ x }}", ("", " ", ""), ["고객", "x"]),
+        ("{고객}: ${5}", ("", ": ${5}"), ["고객"]),
+        ("{now:%H:%M} {x!r} {a.b[0]} {n:>5}", ("", " ", " ", " ", ""), 4),
+        ("${a} $b님, $5, $$c", ("", " ", "님, $5, $$c"), ["a", "b"]),
+        ("$now alone", ("$now alone",), []),
+        (r"\frac{1}{2} {x}", (r"\frac{1}{2} ", ""), ["x"]),
+        (r"\frac{{a+b}}{{2}} e^{{n-1}} {x}", (r"\frac{a+b}{2} e^{n-1} ", ""), ["x"]),
+        ("f = {{ return a(b); }} {x}", ("f = { return a(b); } ", ""), ["x"]),
+        ("{{ a, b }} {x}", ("{ a, b } ", ""), ["x"]),
+        ("{name: string, age: number} {x}", ("{name: string, age: number} ", ""), ["x"]),
+        ("a {} of {x}", ("a {} of ", ""), ["x"]),
+        ("{½} {①}", ("{½} {①}",), []),
     ],
 )
 def test_placeholders(source, texts, slots):
     found = parse_template(source, "t.md")
     assert found.texts == texts
-    assert names(found) == (slots if isinstance(slots, list) else ["name", "x"])
+    known = {2: ["name", "x"], 4: ["now:%H:%M", "x!r", "a.b[0]", "n:>5"]}
+    assert names(found) == (slots if isinstance(slots, list) else known[slots])
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("{{ x }}\n{name}, ${who} and { y }", [("{name}", 2), ("${who}", 2), ("{ y }", 2)]),
+        ("{x} {}\n{now:%H}", [("{now:%H}", 2)]),
+        ("{x}\n$now and $$now and $5", [("$now", 2)]),
+        ("{x} {{f(x)}}", []),
+        ("{x} {} {{f(x)}} {{your name}}", [("{{f(x)}}", 1), ("{{your name}}", 1)]),
+        ('{{ x }} {"a": 1} {a b} {1} {} \\frac{a}{b} {key: 1} $x$', []),
+    ],
+)
+def test_what_looks_like_a_placeholder_and_is_text_is_known(source, found):
+    looks = parse_template(source, "t.md").lookalikes
+    assert [(slot.name, slot.line) for slot in looks] == found
 
 
 def test_slots_know_their_lines():
@@ -47,7 +79,12 @@ def test_slots_know_their_lines():
     ("source", "where"),
     [
         ("a\n{% if x %}b{% endif %}", "t.j2:2"),
-        ("{{ a }}\n\n{{ b | upper }}", "t.j2:3"),
+        ("{{ a }}\n\n{{ b | round(2) }}", "t.j2:3"),
+        ("One\n{{ now | strftime('%H') }}", "t.j2:2"),
+        ("{customer}\n{{ price * 2 }}", "t.j2:2"),
+        ("{{ name if name }}", "t.j2:1"),
+        ("{{ a ~ b }}", "t.j2:1"),
+        ("${x} {{ f(x) }}", "t.j2:1"),
     ],
 )
 def test_logic_in_a_template_is_refused_with_its_line(source, where):

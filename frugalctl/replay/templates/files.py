@@ -142,7 +142,7 @@ class _Declarations:
             raise self._fault(name, name, f"{name} is not a table", f"write [{name}]")
         fields = cast("dict[str, Any]", table)
         self._refuse_unknown(name, fields, _KEYS, "")
-        file, template = self._read_file(name, fields.get("file"), "file")
+        file, template = self._read_file(name, fields.get("file", self._guess_file(name)), "file")
         spec = PromptSpec(
             name=name,
             file=file,
@@ -182,6 +182,11 @@ class _Declarations:
         self.named.add(path.resolve())
         shown = os.path.normpath(path)
         return shown, read_template(path, shown)
+
+    def _guess_file(self, name: str) -> str | None:
+        """The one template of that name, without its ending."""
+        found = [f"{name}{end}" for end in SUFFIXES if (self._folder / f"{name}{end}").is_file()]
+        return found[0] if len(found) == 1 else None
 
     def _read_version(self, name: str, fields: dict[str, Any], prefix: str) -> str:
         value = fields.get("version", "")

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from string import Formatter
 
 from frugalctl.errors import ConfigError
 
-_NAME = r"[A-Za-z_]\w*"
-_JINJA = re.compile(rf"\{{\{{-?\s*({_NAME}(?:\.{_NAME})*)\s*-?\}}\}}")
+_NAME = r"[^\W\d]\w*+"
+_CALLED = rf"{_NAME}(?:\(\))?"
+_INDEX = r"""\[(?:\d+|'[^'\n{}]*'|"[^"\n{}]*")\]"""
+_JINJA = re.compile(
+    rf"\{{\{{-?\s*({_CALLED}(?:\.{_CALLED}|{_INDEX})*(?:\s*\|\s*{_NAME})*)\s*-?\}}\}}"
+)
 _DOLLAR = re.compile(rf"\$\{{({_NAME})\}}")
+_DOLLARS = re.compile(rf"{_DOLLAR.pattern}|(?<!\$)\$([A-Za-z_][A-Za-z0-9_]*)")
 _BRACES = re.compile(rf"(?<![{{$])\{{({_NAME})\}}(?!\}})")
+_FIELD_PATH = rf"{_NAME}(?:\.{_NAME}|\[[^\[\]{{}}\n]+\])*"
+_FIELD = re.compile(rf"\{{\{{|\}}\}}|\{{({_FIELD_PATH}(?:![rsa])?(?::[^{{}}]*)?)\}}")
+_FORMAT = re.compile(
+    r"(?:.?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?"
+    r"|[^%\n]*(?:%[-#]?[A-Za-z%][^%\n]*)+"
+)
 _STATEMENT = re.compile(r"\{%.*?%\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{[^{}]*\}\}")
+_EXPRESSION_CHARS = 500
+_LOGIC = (ast.BinOp, ast.BoolOp, ast.Call, ast.Compare, ast.IfExp, ast.UnaryOp)
 _JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_PATH = re.compile(rf"{_NAME}(?:\.{_NAME}(?!\())*")
+_LOOKALIKE = re.compile(
+    rf"""(?<![\w}}^\\{{$])(?:
+    \{{\{{-?\s*[^\W\d][^{{}}\n]{{0,60}}\}}\}}
+    | \{{\s*{_NAME}\s*(?:[.!\[|(][^{{}}\n]{{0,60}}|:(?!\s)[^{{}}\n]{{1,60}})?\}}
+    | \$\{{[^\W\d][^{{}}\n]{{0,60}}\}}
+    | \$[A-Za-z_]\w{{2,}}+(?!\$)
+    )""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +48,8 @@ class Slot:
     """A place for a value.
 
     Attributes:
-        name: of the placeholder; "" for one that was inferred and has none.
+        name: of the placeholder, with what is done to the value, as in "now:%H" or "user | upper";
+            "" for one that was inferred and has none.
         line: where it stands in the file, from 1.
     """
 
@@ -39,11 +65,13 @@ class Template:
         texts: k + 1 literals; no line ends with a carriage return, no white space at either end.
         slots: k slots.
         first_line: the line of the file that the first literal begins in, from 1.
+        lookalikes: what looks like a placeholder in the literals, and where.
     """
 
     texts: tuple[str, ...]
     slots: tuple[Slot, ...]
     first_line: int = 1
+    lookalikes: tuple[Slot, ...] = ()
 
     @property
     def literal_chars(self) -> int:
@@ -84,37 +112,52 @@ class Template:
         return (*values, text[at:stop])
 
 
+def find_path(name: str) -> str:
+    """The name of a placeholder without what is done to its value: "now" of "now.isoformat()"."""
+    found = _PATH.match(name)
+    return found[0] if found else name
+
+
 def parse_template(source: str, where: str) -> Template:
     """Read a template.
 
-    A file has placeholders of one style: `{{ name }}` if it has any of these, else `${name}`, else
-    `{name}`. A name is an identifier, so `{"a": 1}` is plain text. Where `str.format` would take a
-    file with `{name}`, its doubled braces stand for single ones, as there.
+    A file has placeholders of one style: `{{ name }}` if it has any of these, else `${name}` (and
+    then `$name`), else `{name}`. `{{ name | filter }}`, `{{ name.method() }}` and attributes are
+    placeholders as well, and so are `{name:format}`, `{name!r}` and `{name.attribute}` where
+    `str.format` would take the file, whose doubled braces then stand for single ones, as there. A
+    name is an identifier, so `{"a": 1}` is plain text.
 
     Args:
         source: the file's text.
         where: its name, for messages.
 
     Raises:
-        ConfigError: statements, or expressions that are more than a name.
+        ConfigError: statements of Jinja, or expressions that are more than a name.
     """
     source = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if _JINJA.search(source) or _STATEMENT.search(source):
+    is_jinja = bool(_find_slots(source, _JINJA))
+    if is_jinja or _STATEMENT.search(source):
         source = _JINJA_COMMENT.sub(lambda found: "\n" * found[0].count("\n"), source)
-        _refuse_logic(source, where)
+    _refuse_logic(source, where, is_jinja)
+    if is_jinja:
         return _cut(source, _JINJA)
-    if _DOLLAR.search(source):
-        return _cut(source, _DOLLAR)
+    if _find_slots(source, _DOLLAR):
+        return _cut(source, _DOLLARS)
     if _is_format_string(source):
-        return _cut(source, _BRACES, unescape=True)
+        return _cut(source, _FIELD, unescape=True)
     return _cut(source, _BRACES)
 
 
-def _refuse_logic(source: str, where: str) -> None:
+def _refuse_logic(source: str, where: str, is_jinja: bool) -> None:
     found = _STATEMENT.search(source)
     if found is None:
         found = next(
-            (one for one in _EXPRESSION.finditer(source) if not _JINJA.match(one[0])), None
+            (
+                one
+                for one in _EXPRESSION.finditer(source)
+                if not _JINJA.match(one[0]) and (is_jinja or _is_logic(one[0]))
+            ),
+            None,
         )
     if found is not None:
         raise ConfigError(
@@ -124,45 +167,85 @@ def _refuse_logic(source: str, where: str) -> None:
         )
 
 
+def _is_logic(text: str) -> bool:
+    """Whether something is worked out between these braces, rather than doubled braces in code.
+
+    Expressions of Jinja are nearly those of Python. Without spaces, as in LaTeX, they are text.
+    """
+    inner = text[2:-2].removeprefix("-").removesuffix("-")
+    if not inner[:1].isspace() or len(inner) > _EXPRESSION_CHARS:
+        return False
+    inner = " ".join(inner.replace("~", "+").split())
+    return any(isinstance(_read_python(form), _LOGIC) for form in (inner, f"{inner} else 0"))
+
+
+def _read_python(text: str) -> ast.expr | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
 def _shorten(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _is_format_string(source: str) -> bool:
-    """Whether `str.format` would take the file, with nothing but names in its fields."""
+    """Whether `str.format` would take the file, with nothing but named fields."""
     try:
         fields = [field[1:] for field in Formatter().parse(source)]
     except ValueError:
         return False
-    named = [(name, spec, how) for name, spec, how in fields if name is not None]
+    named = [(name, spec or "", how) for name, spec, how in fields if name is not None]
     return bool(named) and all(
-        name.isidentifier() and not spec and not how for name, spec, how in named
+        re.fullmatch(_FIELD_PATH, name)
+        and find_path(name).replace(".", "").isidentifier()
+        and how in (None, "r", "s", "a")
+        and spec.isprintable()
+        and _FORMAT.fullmatch(spec)
+        for name, spec, how in named
     )
 
 
 def _cut(source: str, pattern: re.Pattern[str], *, unescape: bool = False) -> Template:
     texts: list[str] = []
     slots: list[Slot] = []
+    lookalikes: list[Slot] = []
     at, line = 0, 1
-    for found in _find_slots(source, pattern, unescape):
-        texts.append(source[at : found.start()])
-        line += texts[-1].count("\n")
-        slots.append(Slot(found[1], line))
-        line += found[0].count("\n")
-        at = found.end()
-    texts.append(source[at:])
+    for found in (*_find_slots(source, pattern), None):
+        text = source[at : found.start() if found else len(source)]
+        texts.append(text)
+        lookalikes += _find_lookalikes(text, line, unescape)
+        line += text.count("\n")
+        if found:
+            slots.append(Slot(_read_name(found), line))
+            line += found[0].count("\n")
+            at = found.end()
     if unescape:
         texts = [text.replace("{{", "{").replace("}}", "}") for text in texts]
     first_line = 1 + texts[0][: len(texts[0]) - len(texts[0].lstrip())].count("\n")
     texts[0], texts[-1] = texts[0].lstrip(), texts[-1].rstrip()
     if not slots:
         texts = [texts[0].rstrip()]
-    return Template(tuple(texts), tuple(slots), first_line)
+    return Template(tuple(texts), tuple(slots), first_line, tuple(lookalikes))
 
 
-def _find_slots(source: str, pattern: re.Pattern[str], unescape: bool) -> list[re.Match[str]]:
-    """The placeholders; of a format string also those right beside doubled braces."""
-    if not unescape:
-        return list(pattern.finditer(source))
-    field = re.compile(rf"\{{\{{|\}}\}}|\{{({_NAME})\}}")
-    return [found for found in field.finditer(source) if found[1]]
+def _find_slots(source: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """The placeholders; a pattern may also match what is none, such as doubled braces."""
+    return [
+        found
+        for found in pattern.finditer(source)
+        if found.lastindex and find_path(_read_name(found)).replace(".", "").isidentifier()
+    ]
+
+
+def _read_name(found: re.Match[str]) -> str:
+    return re.sub(r"\s*\|\s*", " | ", found[found.lastindex or 0])
+
+
+def _find_lookalikes(text: str, line: int, unescape: bool) -> Iterator[Slot]:
+    for found in _LOOKALIKE.finditer(text):
+        if not (unescape and found[0].startswith("{{")):
+            yield Slot(found[0], line + text.count("\n", 0, found.start()))

@@ -12,7 +12,7 @@ from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.replay.templates.parse import Template
 from frugalctl.replay.templates.spec import PromptSpec
-from frugalctl.replay.templates.values import Facts, fill_in
+from frugalctl.replay.templates.values import Facts, fill_in, find_source, name_value
 
 _TEXT_PARTS = ("text", "input_text")
 ROLES_OF = {"system": ("system", "developer"), "developer": ("developer",), "user": ("user",)}
@@ -233,16 +233,17 @@ class _Filler:
     def list_values(self, template: Template) -> tuple[str, ...]:
         known: dict[str, list[str]] = {}
         for slot, value in zip(self.source.slots, self.values, strict=True):
-            known.setdefault(slot.name, []).append(value)
+            known.setdefault(name_value(slot.name), []).append(value)
         used: dict[str, int] = {}
         found: list[str] = []
         for slot in template.slots:
-            values = known.get(slot.name)
-            if values is None:
+            source = find_source(self.spec, slot.name, known)
+            if source is None:
                 found.append(fill_in(self.spec, slot.name, self.facts))
                 continue
-            at = used.get(slot.name, 0)
-            used[slot.name] = at + 1
+            values = known[source]
+            at = used.get(source, 0)
+            used[source] = at + 1
             found.append(values[min(at, len(values) - 1)])
         return tuple(found)
 

@@ -12,6 +12,7 @@ from frugalctl.errors import BadLine, ConfigError, InputError
 from frugalctl.log.schema import LogBatch
 from frugalctl.log.times import RELATIVE_BEFORE_US, UNKNOWN_US
 from frugalctl.replay.ledger import Integers
+from frugalctl.replay.templates.doubt import Signs, remark_lookalikes, remark_values, settle
 from frugalctl.replay.templates.infer import Shapes, infer_templates
 from frugalctl.replay.templates.parse import Template
 from frugalctl.replay.templates.rewrite import (
@@ -24,11 +25,9 @@ from frugalctl.replay.templates.rewrite import (
     read_facts,
     write_change,
 )
-from frugalctl.replay.templates.spec import PromptSpec
+from frugalctl.replay.templates.spec import INFERRED, PromptSpec
 from frugalctl.replay.templates.values import Facts, check_values, hash_texts
 from frugalctl.tokens import count_messages, count_text
-
-INFERRED = "worked out from the log"
 
 OpenLog = Callable[[], Iterable[LogBatch]]
 
@@ -84,6 +83,8 @@ class PromptUses:
         shared: how many other prompts matched as well, and this one went first.
         old: the values of the texts as logged.
         new: the values of the texts made anew.
+        signs: whether the old template and the new one fit the values in the log; None where the
+            old one is known.
     """
 
     old: SlotCounts
@@ -91,6 +92,7 @@ class PromptUses:
     rows: list[int] = field(default_factory=list[int])
     current: int = 0
     shared: int = 0
+    signs: tuple[Signs, Signs] | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +109,7 @@ class Scan:
         unanswered: whether a request has outcomes only.
         first_us: the earliest date, in microseconds since 1970; None where there is none.
         last_us: the latest.
+        remarks: what a reader should know of how the prompts were read.
     """
 
     specs: tuple[PromptSpec, ...]
@@ -118,6 +121,7 @@ class Scan:
     unanswered: bool = False
     first_us: int | None = None
     last_us: int | None = None
+    remarks: tuple[str, ...] = ()
 
     def note_times(self, times_us: Integers) -> None:
         """Widen the span of the log."""
@@ -129,7 +133,10 @@ class Scan:
 
 
 def scan_log(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Scan:
-    """Find the prompts in a log; it is read twice if an old template must be worked out.
+    """Find the prompts in a log.
+
+    It is read twice if an old template must be worked out, and once more if placeholders of it turn
+    out to stand for what are no values of theirs.
 
     Raises:
         InputError: no request shows its text, or none has any of the prompts.
@@ -138,7 +145,28 @@ def scan_log(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Scan:
     """
     for spec in specs:
         _require_words(spec)
-    specs = tuple(_infer(open_log, specs))
+    scan = _find_prompts(open_log, tuple(_infer(open_log, specs)))
+    settled = tuple(
+        settle(spec, *uses.signs) if uses.signs else spec
+        for spec, uses in zip(scan.specs, scan.uses, strict=True)
+    )
+    remarks = tuple(_remark(scan, settled))
+    if settled != scan.specs:
+        scan = _find_prompts(open_log, settled)
+    scan.remarks = remarks
+    _refuse_nothing(scan)
+    return scan
+
+
+def _remark(scan: Scan, settled: Sequence[PromptSpec]) -> Iterator[str]:
+    for spec, after, uses in zip(scan.specs, settled, scan.uses, strict=True):
+        for template, signs in zip((spec.old, spec.template), uses.signs or (), strict=False):
+            if template is not None:
+                yield from remark_values(spec, after, template, signs)
+        yield from remark_lookalikes(spec, uses.current > 0)
+
+
+def _find_prompts(open_log: OpenLog, specs: tuple[PromptSpec, ...]) -> Scan:
     scan = Scan(specs, [_start_uses(spec) for spec in specs])
     renderer = Renderer(specs)
     for batch in open_log():
@@ -149,7 +177,6 @@ def scan_log(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Scan:
             if uses:
                 _add_uses(scan, renderer, facts, messages, uses)
         scan.requests += batch.requests.num_rows
-    _refuse_nothing(scan)
     return scan
 
 
@@ -211,7 +238,11 @@ def _read_requests(batch: LogBatch, first: int) -> Iterator[tuple[Facts, list[Me
 def _start_uses(spec: PromptSpec) -> PromptUses:
     if spec.old is not None and spec.is_changed:
         check_values(spec)
-    return PromptUses(SlotCounts.of(spec.old or spec.template), SlotCounts.of(spec.template))
+    old = spec.old or spec.template
+    signs = None
+    if spec.old_from in ("", INFERRED):
+        signs = (Signs.of(old), Signs.of(spec.template))
+    return PromptUses(SlotCounts.of(old), SlotCounts.of(spec.template), signs=signs)
 
 
 def _note_batch(scan: Scan, batch: LogBatch) -> None:
@@ -236,6 +267,9 @@ def _add_uses(
         known.new.add(spec.template, change.values, scope)
         if not use.is_current and spec.old is not None:
             known.old.add(spec.old, use.values, scope)
+        if known.signs is not None:
+            source = spec.template if use.is_current or spec.old is None else spec.old
+            known.signs[use.is_current].add(spec, source, use.values, facts)
         if change.new != change.old:
             scan.changed.add(facts.row)
         kept.append(_forget_text(use))

@@ -13,6 +13,7 @@ Rate = Literal["request", "session", "tenant", "day", "never"]
 ROLES: tuple[Role, ...] = ("system", "developer", "user")
 RATES: tuple[Rate, ...] = ("request", "session", "tenant", "day", "never")
 FILTERS = ("task", "tenant", "model")
+INFERRED = "worked out from the log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,8 +13,12 @@ import xxhash
 
 from frugalctl.errors import ConfigError
 from frugalctl.log.times import UNKNOWN_US
+from frugalctl.replay.templates.parse import find_path
 from frugalctl.replay.templates.spec import PromptSpec, Rate
 
+_DIGIT = re.compile(r"\d")
+_CLOCK = re.compile(r"\d:[0-5]\d")
+_ID_SHARE = 0.8
 _DAY_US = 86_400_000_000
 _UNTIMED_FROM_US = 946_684_800_000_000
 
@@ -42,19 +48,87 @@ def check_values(spec: PromptSpec) -> None:
         ConfigError: one that is neither declared nor known, with how to declare it.
     """
     assert spec.old is not None
-    known = {slot.name for slot in spec.old.slots}
+    known = {name_value(slot.name) for slot in spec.old.slots}
     for slot in spec.template.slots:
-        if (
-            slot.name not in known
-            and slot.name not in spec.values
-            and _find_maker(slot.name) is None
-        ):
+        if find_source(spec, slot.name, known) is None and not _is_made(spec, slot.name):
+            table, key = _write_key(spec.name), _write_key(find_path(slot.name))
             raise ConfigError(
                 f"{{{slot.name}}} is new, and nobody knows its value",
                 where=f"{spec.file}:{slot.line}",
-                hint=f'in prompts.toml: [{spec.name}.values] {slot.name} = "..." '
-                f'and, if it changes, [{spec.name}.varies] {slot.name} = "request"',
+                hint=f'in prompts.toml: [{table}.values] {key} = "..." '
+                f'and, if it changes, [{table}.varies] {key} = "request"',
             )
+
+
+def name_value(name: str) -> str:
+    """What placeholders are called that share a value.
+
+    A time in another format may change less often or more, so it is another value.
+    """
+    return name if _is_time(name) else find_path(name)
+
+
+def find_source(spec: PromptSpec, name: str, known: Container[str]) -> str | None:
+    """Which of the known values a placeholder takes; None if it is to be made.
+
+    An attribute of something known, such as {user.name} where {user} was, counts as that.
+    """
+    value = name_value(name)
+    if value in known:
+        return value
+    first = find_path(name).partition(".")[0]
+    return first if first in known and not _is_made(spec, name) else None
+
+
+def make_sign(spec: PromptSpec, name: str, facts: Facts, logged: str) -> str | None:
+    """What would be the same in all requests that share a value, were it of the name's kind.
+
+    Args:
+        spec: the prompt.
+        name: of the placeholder.
+        facts: of the request.
+        logged: the text in the place of the placeholder: a date without a clock is a day.
+
+    Returns:
+        None where any value may stand in any request.
+    """
+    path = find_path(name)
+    known = _MAKER_OF.get(_normalise(path))
+    usual = known[1] if known and path not in spec.values and known[1] != "tenant" else "never"
+    rate = spec.varies.get(path, usual)
+    if rate == "never" or (rate == "session" and facts.session is None):
+        return None
+    if not _is_time(name):
+        return _find_key(rate, facts)
+    made = _make_time(name, rate, facts)
+    is_day = ":" not in name and _DIGIT.search(logged) and not _CLOCK.search(logged)
+    return made[:10] if is_day else made
+
+
+def is_often_enough(spec: PromptSpec, name: str, values: int, expected: int) -> bool:
+    """Whether so many values of a placeholder will do where so many were expected.
+
+    Ids differ, but for a few requests that were sent again. Times may be rounded, and what is
+    declared may return, so these need only change at all.
+    """
+    path = find_path(name)
+    is_id = not _is_time(name) and path not in spec.varies
+    return values >= min(expected, max(2, expected * _ID_SHARE if is_id else 2))
+
+
+def _is_made(spec: PromptSpec, name: str) -> bool:
+    path = find_path(name)
+    return path in spec.values or _find_maker(path) is not None
+
+
+def _is_time(name: str) -> bool:
+    known = _find_maker(find_path(name))
+    return known is not None and known[0] in (_make_time, _make_day)
+
+
+def _write_key(name: str) -> str:
+    """A key as TOML has it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def fill_in(spec: PromptSpec, name: str, facts: Facts) -> str:
@@ -66,12 +140,13 @@ def fill_in(spec: PromptSpec, name: str, facts: Facts) -> str:
     Raises:
         ConfigError: the request has no tenant where one is asked for.
     """
-    given, rate = spec.values.get(name), spec.varies.get(name)
+    path = find_path(name)
+    given, rate = spec.values.get(path), spec.varies.get(path)
     if given is not None:
         if rate in (None, "never"):
             return given
-        return f"{_hash(name, _find_key(rate, facts))[:8]} {given}"
-    maker = _find_maker(name)
+        return f"{_hash(path, _find_key(rate, facts))[:8]} {given}"
+    maker = _find_maker(path)
     assert maker is not None
     make, usual = maker
     chosen = rate or usual
@@ -80,7 +155,7 @@ def fill_in(spec: PromptSpec, name: str, facts: Facts) -> str:
         raise ConfigError(
             f"{{{name}}} is the tenant, and request {facts.row + 1} of the log has none",
             where=spec.file,
-            hint=f'in prompts.toml: [{spec.name}.values] {name} = "..."',
+            hint=f'in prompts.toml: [{_write_key(spec.name)}.values] {_write_key(path)} = "..."',
         )
     return value
 
@@ -114,19 +189,20 @@ def hash_texts(*parts: str) -> int:
     return xxhash.xxh3_64_intdigest("\0".join(parts).encode("utf-8", "surrogatepass"))
 
 
-def _make_time(name: str, rate: Rate, facts: Facts) -> str | None:
+def _make_time(name: str, rate: Rate, facts: Facts) -> str:
     time_us = _find_time(facts)
     if rate == "day":
         time_us -= time_us % _DAY_US
     elif rate != "request":
         time_us = _UNTIMED_FROM_US + int(_hash(_find_key(rate, facts))[:7], 16) * 1_000_000
     moment = datetime.fromtimestamp(time_us // 1_000_000, tz=UTC)
-    return moment.isoformat().replace("+00:00", "Z")
+    form = name.partition(":")[2]
+    return moment.strftime(form) if "%" in form else moment.isoformat().replace("+00:00", "Z")
 
 
 def _make_day(name: str, rate: Rate, facts: Facts) -> str | None:
     made = _make_time(name, rate, facts)
-    return made[:10] if made else None
+    return made if ":" in name else made[:10]
 
 
 def _make_id(name: str, rate: Rate, facts: Facts) -> str | None:
@@ -156,7 +232,10 @@ _MAKER_OF: dict[str, tuple[_Maker, Rate]] = {
 }
 
 
-def _find_maker(name: str) -> tuple[_Maker, Rate] | None:
+def _find_maker(path: str) -> tuple[_Maker, Rate] | None:
     """How a value of that name is made; "request.id" and "Now" count as "request_id" and "now"."""
-    plain = name.lower().replace(".", "_")
-    return _MAKER_OF.get(plain) or _MAKER_OF.get(name.rpartition(".")[2].lower())
+    return _MAKER_OF.get(_normalise(path)) or _MAKER_OF.get(path.rpartition(".")[2].lower())
+
+
+def _normalise(path: str) -> str:
+    return path.lower().replace(".", "_")
