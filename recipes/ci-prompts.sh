@@ -7,7 +7,7 @@
 # again with the prompts as they are now, and compared with those of the commit that the branch left.
 #
 # On the 125 questions to hanok-market in sample_data/requests.jsonl, with the system prompt as a file:
-#   a first line with the time, "It is {now}.": red, $0.6889 -> $1.0923 (+58.6 %), $3.2327 -> $5.1262 a
+#   a first line with the time, "It is {now}.": red, $0.6889 -> $1.0923 (+58.6 %), $2.9954 -> $4.7497 a
 #   month, and the reason: {now} changes with every request, so nothing behind it is read from the cache
 #   "Be brief." as a last line instead: green, +0.3 %
 #   quality    unknown: nobody has answered the new prompt yet. It counts tokens and replays the cache

@@ -48,8 +48,8 @@ def test_a_changed_prompt_is_red_and_its_fix_is_green(prompts):
     assert "cost_usd > +5%" in red.stderr
     words = " ".join(red.stdout.split())
     assert "prompts/support.md:1: {now} changes with every request" in words
-    assert '"It is {now}.": red, $0.6889 -> $1.0923 (+58.6 %), $3.2327 -> $5.1262 a month' in head
-    assert "$3.2327 -> $5.1262 +58.6 %" in words and "$0.688873 -> $1.0923 +58.6 %" in words
+    assert '"It is {now}.": red, $0.6889 -> $1.0923 (+58.6 %), $2.9954 -> $4.7497 a month' in head
+    assert "$2.9954 -> $4.7497 +58.6 %" in words and "$0.688873 -> $1.0923 +58.6 %" in words
 
     file.write_text(f"{prompt}\nBe brief.\n", "utf-8")
     git(folder, "commit", "-q", "-a", "-m", "3")

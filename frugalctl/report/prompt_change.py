@@ -6,6 +6,7 @@ like; output, latency and everything else are as logged.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,7 +25,6 @@ from frugalctl.replay.templates.scan import Scan, scan_log
 from frugalctl.replay.templates.spec import PromptSpec
 from frugalctl.report.groups import PICOS
 from frugalctl.report.metrics import quote_name
-from frugalctl.report.model import Report
 from frugalctl.report.noise import Estimate
 from frugalctl.report.pairs import estimate_pairs
 from frugalctl.report.prefix import compare_reads
@@ -85,7 +85,7 @@ def price_prompt_change(
         other=both.sum_up(other),
         total=both.sum_up(everything),
         pairs=_pair(both, [rows for _, rows in found]),
-        span=_find_span(inputs.scan, base.report, requests_per_month),
+        span=_find_span(inputs.scan, requests_per_month),
         remarks=tuple(_remark(inputs, logged, base.cache)),
         notes=base.notes,
     )
@@ -166,20 +166,33 @@ def _mask(values: Floats | Integers, mask: Mask) -> Floats:
     return np.where(mask, np.nan, values)
 
 
-def _find_span(scan: Scan, report: Report, requests_per_month: int | None) -> Span:
+def _find_span(scan: Scan, requests_per_month: int | None) -> Span:
     count = max(scan.requests, 1)
     if requests_per_month is not None:
         how = f"{requests_per_month:,} requests a month, as asked for; the log has {count:,}"
         return Span("a month", requests_per_month / count, how)
-    first, last = scan.first_us, scan.last_us
-    if first is None or last is None or last - first < _DAY_US:
-        why = "has no dates" if first is None else "is shorter than a day"
+    times_us = np.sort(np.concatenate(scan.times_us or [np.empty(0, np.int64)]))
+    if not len(times_us) or times_us[-1] - times_us[0] < _DAY_US:
+        why = "is shorter than a day" if len(times_us) else "has no dates"
         return Span("1,000 requests", _THOUSAND / count, f"the log {why}: per 1,000 requests")
-    dated = report.log.requests - report.log.undated
-    days = (last - first) / _DAY_US * dated / (dated - 1)  # the last request has its gap too
+    days = _estimate_days(times_us)
     factor = _MONTH_DAYS / days
-    how = f"the log spans {days:,.1f} days; a month (30.44 days) is that times {factor:.2f}"
+    how = f"the log stands for {days:,.1f} days; a month (30.44 days) is that times {factor:.2f}"
     return Span("a month", factor, how)
+
+
+def _estimate_days(times_us: Integers) -> float:
+    """How many days n sorted times stand for: their span, and the gap that follows the last.
+
+    That gap is what is left of the last 24 hours if the log has other pauses about as long, as
+    where nobody works at night; else it is the mean one.
+    """
+    gaps_days = np.diff(times_us) / _DAY_US
+    span_days = float(gaps_days.sum())
+    whole_days = math.floor(span_days + min(1.25 * float(gaps_days.max()), 1.05))
+    if whole_days > span_days:
+        return whole_days
+    return span_days * len(times_us) / len(gaps_days)
 
 
 def _remark(inputs: Inputs, base: Sent, cache: SimulatedCache) -> Iterator[str]:

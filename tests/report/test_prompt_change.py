@@ -114,7 +114,7 @@ def test_quality_is_unknown_and_said_to_be(bad):
 
 def test_the_month_is_said_to_be_scaled(bad, tmp_path):
     notes = [note for table in bad.tables for note in table.notes]
-    assert "The log spans 4.1 days; a month (30.44 days) is that times 7.47." in notes
+    assert "The log stands for 5.0 days; a month (30.44 days) is that times 6.09." in notes
     rows = read_rows()[:4]
     log = write(tmp_path / "short.jsonl", rows)
     (table, *_) = check([SAMPLE / "v2"], [log]).tables

@@ -110,8 +110,8 @@ def test_what_grows_every_request_alike_is_certain(tmp_path):
 @pytest.mark.parametrize(
     ("hours", "count", "span", "factor"),
     [
-        (26, 27, "The log spans 1.1 days", 30.4375 / 27 * 24),
-        (168, 15, "The log spans 7.5 days", 30.4375 / 7.5),
+        (26, 27, "The log stands for 1.1 days", 30.4375 / 27 * 24),
+        (168, 15, "The log stands for 7.5 days", 30.4375 / 7.5),
         (23, 24, "The log is shorter than a day", 1000 / 24),
     ],
 )
@@ -124,6 +124,14 @@ def test_a_month_is_so_many_times_the_span(tmp_path, hours, count, span, factor)
     (note,) = found.tables[0].notes
     assert note.startswith(span)
     assert f"{factor:.2f}" in note or "1,000 requests" in note
+
+
+def test_nights_belong_to_the_log(tmp_path):
+    """Five days from 9:00 to 17:00, a request an hour: five days, not four and a third."""
+    hours = [24 * day + 9 + hour for day in range(5) for hour in range(9)]
+    rows = [row(at, RULES, hour * 3600) for at, hour in enumerate(hours)]
+    found = check(tmp_path, rows, {"a.md": RULES}, {"a.md": f"{RULES} Be quick."})
+    assert found.records[0]["span_factor"] == pytest.approx(30.4375 / 5)
 
 
 TEAM_OLD = f"{RULES}\nFor team ${{team}}."

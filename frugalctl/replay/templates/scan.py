@@ -107,8 +107,7 @@ class Scan:
         requests: of the log.
         with_text: of them, those that show messages.
         unanswered: whether a request has outcomes only.
-        first_us: the earliest date, in microseconds since 1970; None where there is none.
-        last_us: the latest.
+        times_us: the dates of those that have one, in microseconds since 1970.
         remarks: what a reader should know of how the prompts were read.
     """
 
@@ -119,17 +118,12 @@ class Scan:
     requests: int = 0
     with_text: int = 0
     unanswered: bool = False
-    first_us: int | None = None
-    last_us: int | None = None
+    times_us: list[Integers] = field(default_factory=list[Integers])
     remarks: tuple[str, ...] = ()
 
     def note_times(self, times_us: Integers) -> None:
-        """Widen the span of the log."""
-        dated = times_us[times_us >= RELATIVE_BEFORE_US]
-        if len(dated):
-            first, last = int(dated.min()), int(dated.max())
-            self.first_us = first if self.first_us is None else min(first, self.first_us)
-            self.last_us = last if self.last_us is None else max(last, self.last_us)
+        """Keep the dates of a batch."""
+        self.times_us.append(times_us[times_us >= RELATIVE_BEFORE_US])
 
 
 def scan_log(open_log: OpenLog, specs: Sequence[PromptSpec]) -> Scan:
