@@ -1,4 +1,6 @@
+import os
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -70,6 +72,8 @@ def test_a_declaration_is_of_the_template_of_its_name(tmp_path):
         ('[a]\nfile = "s.md"\n[a.varies]\nx = "hour"', 4, "varies.x"),
         ('[a]\nfile = "s.md"\nvalues = { x = [1] }', 3, "values.x"),
         ('[a]\nversion = "1"', 1, "file is missing"),
+        ('[a]\nfile = "s.md"\n[a.varies]\nnwo = "day"', 4, "unknown key 'varies.nwo'"),
+        ('[a]\nfile = "s.md"\nvalues = { y = "1" }', 3, "unknown key 'values.y'"),
         ('[a]\nfile = "."', 2, "file: is a folder"),
         ('[a]\nfile = "s.md"\nwas = { file = "t.md" }', 3, "no such file: t.md"),
         ('[a]\nfile = "s.md"\n\n[b', 4, "not TOML"),
@@ -150,6 +154,49 @@ def test_old_templates_from_a_revision(tmp_path):
     for revision, kind in (("nonsense", InputError), ("--all", UsageError)):
         with pytest.raises(kind):
             take_old_templates(load_prompts([new]), [new], revision)
+
+
+def test_an_old_template_behind_a_link(tmp_path):
+    new = write(tmp_path / "p", a__md="A1", c__txt="no")
+    write(tmp_path / "shared", real__md="L1")
+    (tmp_path / "p" / "link.md").symlink_to("../shared/real.md")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    write(tmp_path / "shared", real__md="L2")
+    found, missing = take_old_templates(load_prompts([f"{new}/link.md"]), [new], "HEAD")
+    assert [spec.old and spec.old.texts for spec in found] == [("L1",)]
+    assert not missing
+
+
+def test_links_in_a_circle_are_named(tmp_path):
+    folder = write(tmp_path / "p", s__md="x")
+    (tmp_path / "p" / "a.md").symlink_to("b.md")
+    (tmp_path / "p" / "b.md").symlink_to("a.md")
+    with pytest.raises(InputError, match="a.md: cannot be read"):
+        load_prompts([folder])
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    folder = write(tmp_path / "p", s__md="x")
+    (tmp_path / "p" / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match="locked: cannot be read: Permission denied"):
+        load_prompts([folder])
+
+
+def test_parsing_takes_linear_time():
+    for mark in ("{% ", "{# ", "{{ "):
+        start = time.process_time()
+        parse_template("{{ a }}\n" + mark * 60_000, "t.md")
+        assert time.process_time() - start < 5, mark
 
 
 def test_a_revision_without_a_repository(tmp_path, monkeypatch):

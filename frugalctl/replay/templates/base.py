@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from frugalctl.replay.templates.parse import Template
 from frugalctl.replay.templates.spec import PromptSpec
 
 _TIMEOUT_S = 60
+_MOST_LINKS = 8
 
 
 def take_old_templates(
@@ -71,13 +74,24 @@ def _find_in_folder(
 def _find_in_git(spec: PromptSpec, revision: str) -> tuple[str, Template | None]:
     path = Path(spec.file)
     name = f"{revision}:{spec.file}"
-    listed = _run_git(path.parent, "ls-tree", "--name-only", revision, "--", f"./{path.name}")
+    data = _read_from_git(path.parent, revision, f"./{path.name}", _MOST_LINKS)
+    return name, None if data is None else decode_template(data, name)
+
+
+def _read_from_git(folder: Path, revision: str, name: str, links: int) -> bytes | None:
+    """A file of a revision, links followed; None if there is none."""
+    listed = _run_git(folder, "ls-tree", revision, "--", name)
     if listed.returncode or not listed.stdout.strip():
-        return name, None
-    shown = _run_git(path.parent, "show", f"{revision}:./{path.name}")
+        return None
+    shown = _run_git(folder, "show", f"{revision}:{name}")
     if shown.returncode:
-        raise InputError(_say(shown.stderr), where=name)
-    return name, decode_template(shown.stdout, name)
+        raise InputError(_say(shown.stderr), where=f"{revision}:{folder / name}")
+    if not listed.stdout.startswith(b"120000 "):
+        return shown.stdout
+    target = posixpath.join(posixpath.dirname(name), os.fsdecode(shown.stdout))
+    if not links or target.startswith("/"):
+        return None
+    return _read_from_git(folder, revision, f"./{posixpath.normpath(target)}", links - 1)
 
 
 def _require_revision(folder: Path, revision: str) -> None:

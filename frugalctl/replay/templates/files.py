@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from frugalctl.errors import ConfigError, InputError
 from frugalctl.files import read_toml
-from frugalctl.replay.templates.parse import Template, parse_template
+from frugalctl.replay.templates.parse import Template, find_path, parse_template
 from frugalctl.replay.templates.spec import FILTERS, RATES, ROLES, PromptSpec
 
 DECLARATIONS = "prompts.toml"
@@ -94,7 +94,7 @@ def _load_folder(path: str) -> list[PromptSpec]:
     declared, named = _load_declared(folder)
     templates = sorted(
         one
-        for one in folder.rglob("*")
+        for one in _list_files(path)
         if one.suffix.lower() in SUFFIXES and _is_file(one) and not _is_hidden(one, folder)
     )
     if not declared and not templates:
@@ -103,10 +103,18 @@ def _load_folder(path: str) -> list[PromptSpec]:
         )
     specs = list(declared)
     for one in templates:
-        if one.resolve() not in named:
+        if os.path.realpath(one) not in named:
             name = one.relative_to(folder).with_suffix("").as_posix()
             specs.append(PromptSpec(name, str(one), read_template(one, str(one)), where=str(one)))
     return specs
+
+
+def _list_files(folder: str) -> Iterator[Path]:
+    def refuse(error: OSError) -> NoReturn:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(error.filename)) from None
+
+    for root, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(root, name) for name in names)
 
 
 def _is_file(path: Path) -> bool:
@@ -118,7 +126,7 @@ def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _load_declared(folder: Path) -> tuple[list[PromptSpec], set[Path]]:
+def _load_declared(folder: Path) -> tuple[list[PromptSpec], set[str]]:
     """The declared prompts, and all files that they name."""
     path = folder / DECLARATIONS
     if not path.exists():
@@ -132,7 +140,7 @@ class _Declarations:
     """Reads one `prompts.toml`; remembers the files that it names."""
 
     def __init__(self, folder: Path, shown: str, source: str) -> None:
-        self.named: set[Path] = set()
+        self.named: set[str] = set()
         self._folder = folder
         self._shown = shown
         self._lines = source.splitlines()
@@ -150,8 +158,8 @@ class _Declarations:
             version=self._read_version(name, fields, ""),
             role=self._read_choice(name, "role", fields.get("role", "system"), ROLES),
             filters=self._read_filters(name, fields),
-            values=self._read_values(name, fields.get("values", {})),
-            varies=self._read_rates(name, fields.get("varies", {})),
+            values=self._read_values(name, template, fields.get("values", {})),
+            varies=self._read_rates(name, template, fields.get("varies", {})),
             where=f"{self._shown}:{self._find_line(name, '')}",
         )
         return self._add_old(spec, fields["was"]) if "was" in fields else spec
@@ -179,7 +187,7 @@ class _Declarations:
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "no such file"
             raise self._fault(name, key, f"{key}: {what}: {value}")
-        self.named.add(path.resolve())
+        self.named.add(os.path.realpath(path))
         shown = os.path.normpath(path)
         return shown, read_template(path, shown)
 
@@ -205,24 +213,29 @@ class _Declarations:
                 raise self._fault(name, key, f"{key} is not text")
         return found
 
-    def _read_values(self, name: str, table: Any) -> dict[str, str]:
-        values = self._read_table(name, "values", table)
+    def _read_values(self, name: str, template: Template, table: Any) -> dict[str, str]:
+        values = self._read_slots(name, "values", template, table)
         for key, value in values.items():
             if not isinstance(value, str | int | float) or isinstance(value, bool):
                 raise self._fault(name, key, f"values.{key} is neither text nor a number")
         return {key: str(value) for key, value in values.items()}
 
-    def _read_rates(self, name: str, table: Any) -> dict[str, Any]:
-        rates = self._read_table(name, "varies", table)
+    def _read_rates(self, name: str, template: Template, table: Any) -> dict[str, Any]:
+        rates = self._read_slots(name, "varies", template, table)
         return {
             key: self._read_choice(name, f"varies.{key}", value, RATES)
             for key, value in rates.items()
         }
 
-    def _read_table(self, name: str, key: str, table: Any) -> dict[str, Any]:
+    def _read_slots(self, name: str, key: str, template: Template, table: Any) -> dict[str, Any]:
+        """What a table says of the template's placeholders."""
         if not isinstance(table, dict):
             raise self._fault(name, key, f"{key} is not a table")
-        return cast("dict[str, Any]", table)
+        fields = cast("dict[str, Any]", table)
+        self._refuse_unknown(
+            name, fields, [find_path(one.name) for one in template.slots], f"{key}."
+        )
+        return fields
 
     def _read_choice(self, name: str, key: str, value: Any, known: Sequence[Any]) -> Any:
         if value not in known:
@@ -236,7 +249,8 @@ class _Declarations:
     ) -> None:
         for key in fields:
             if key not in known:
-                raise self._fault(name, key, f"unknown key '{prefix}{key}'", _suggest(key, known))
+                told = f"unknown key '{prefix}{key}'"
+                raise self._fault(name, f"{prefix}{key}", told, _suggest(key, known))
 
     def _fault(self, name: str, key: str, message: str, hint: str = "") -> ConfigError:
         where = f"{self._shown}:{self._find_line(name, key)}"

@@ -26,11 +26,9 @@ _FORMAT = re.compile(
     r"(?:.?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?"
     r"|[^%\n]*(?:%[-#]?[A-Za-z%][^%\n]*)+"
 )
-_STATEMENT = re.compile(r"\{%.*?%\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{[^{}]*\}\}")
 _EXPRESSION_CHARS = 500
 _LOGIC = (ast.BinOp, ast.BoolOp, ast.Call, ast.Compare, ast.IfExp, ast.UnaryOp)
-_JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _PATH = re.compile(rf"{_NAME}(?:\.{_NAME}(?!\())*")
 _LOOKALIKE = re.compile(
     rf"""(?<![\w}}^\\{{$])(?:
@@ -136,8 +134,8 @@ def parse_template(source: str, where: str) -> Template:
     """
     source = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     is_jinja = bool(_find_slots(source, _JINJA))
-    if is_jinja or _STATEMENT.search(source):
-        source = _JINJA_COMMENT.sub(lambda found: "\n" * found[0].count("\n"), source)
+    if is_jinja or _find_between(source, "{%", "%}"):
+        source = _blank_comments(source)
     _refuse_logic(source, where, is_jinja)
     if is_jinja:
         return _cut(source, _JINJA)
@@ -149,22 +147,37 @@ def parse_template(source: str, where: str) -> Template:
 
 
 def _refuse_logic(source: str, where: str, is_jinja: bool) -> None:
-    found = _STATEMENT.search(source)
-    if found is None:
-        found = next(
-            (
-                one
-                for one in _EXPRESSION.finditer(source)
-                if not _JINJA.match(one[0]) and (is_jinja or _is_logic(one[0]))
-            ),
-            None,
-        )
+    found = _find_between(source, "{%", "%}") or next(
+        (
+            one.span()
+            for one in _EXPRESSION.finditer(source)
+            if not _JINJA.match(one[0]) and (is_jinja or _is_logic(one[0]))
+        ),
+        None,
+    )
     if found is not None:
         raise ConfigError(
-            f"{_shorten(found[0])} is more than a placeholder",
-            where=f"{where}:{source.count(chr(10), 0, found.start()) + 1}",
+            f"{_shorten(source[slice(*found)])} is more than a placeholder",
+            where=f"{where}:{source.count(chr(10), 0, found[0]) + 1}",
             hint="only {{ name }} is understood; work out the rest before, and pass it as a value",
         )
+
+
+def _find_between(source: str, begin: str, end: str, at: int = 0) -> tuple[int, int] | None:
+    """The first span from one mark to another, both included."""
+    start = source.find(begin, at)
+    stop = source.find(end, start + len(begin)) if start >= 0 else -1
+    return None if stop < 0 else (start, stop + len(end))
+
+
+def _blank_comments(source: str) -> str:
+    """The text without comments of Jinja, their line ends kept."""
+    parts: list[str] = []
+    at = 0
+    while found := _find_between(source, "{#", "#}", at):
+        parts += (source[at : found[0]], "\n" * source.count("\n", *found))
+        at = found[1]
+    return "".join((*parts, source[at:]))
 
 
 def _is_logic(text: str) -> bool:
