@@ -24,7 +24,7 @@ def is_kept(path: str) -> bool:
     """Whether a file holds a replay, as a report or as a ledger, and no log."""
     from frugalctl.report.metrics import is_report
 
-    return path != "-" and (is_report(path) or is_ledger_file(path))
+    return Path(path).is_file() and (is_report(path) or is_ledger_file(path))
 
 
 def pair_files(base: str, head: str, seed: int) -> dict[str, Estimate] | None:
@@ -51,7 +51,9 @@ def is_ledger_file(path: str) -> bool:
 
 
 def _is_parquet(path: str) -> bool:
-    """Whether a file says that it is parquet; it may be damaged."""
+    """Whether a file says that it is parquet; it may be damaged. A pipe can be read but once."""
+    if not Path(path).is_file():
+        return False
     try:
         with Path(path).open("rb") as file:
             return file.read(4) == b"PAR1"

@@ -73,13 +73,13 @@ def name_source(context: Any, name: str) -> str:
         name: the parameter.
     """
     source = getattr(context.get_parameter_source(name), "name", "")
+    if source not in ("ENVIRONMENT", "DEFAULT_MAP"):
+        return ""
     option = next(one for one in context.command.params if one.name == name)
     if source == "ENVIRONMENT":
         return f"the variable {option.envvar}"
-    if source == "DEFAULT_MAP":
-        words = [word for word in context.command_path.split()[1:] if not word.startswith("-")]
-        return f"{find_file()}: {'.'.join(words)}.{max(option.opts, key=len).removeprefix('--')}"
-    return ""
+    words = [word for word in context.command_path.split()[1:] if not word.startswith("-")]
+    return f"{find_file()}: {'.'.join(words)}.{max(option.opts, key=len).removeprefix('--')}"
 
 
 def load_gates() -> list[ConfiguredGate]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,15 +101,12 @@ def refuse_kept(logs: list[str]) -> None:
     Raises:
         InputError: one of them is a ledger or a report.
     """
-    from frugalctl.cli.bodies import is_ledger_file
-    from frugalctl.report.metrics import is_report
+    from frugalctl.cli.bodies import is_kept, is_ledger_file
 
     for path in logs:
-        if not Path(path).is_file():  # what a pipe holds can be read but once
-            continue
         if is_ledger_file(path):
             raise InputError("is a ledger, not a log", where=path, hint=f"frugalctl report {path}")
-        if is_report(path):
+        if is_kept(path):
             raise InputError("is a report, not a log", where=path, hint="give the log itself")
 
 

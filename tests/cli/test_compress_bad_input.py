@@ -82,7 +82,8 @@ def test_missing_inputs_and_confused_outputs(tmp_path):
     )
     assert "written twice" in refused(tmp_path, "p.txt", "-o", "a", "--manifest", "a", "--lossless")
     assert "written twice" in refused(tmp_path, "p.txt", "sub/p.txt", "-o", "out", "--lossless")
-    assert "is a file" in refused(tmp_path, "p.txt", "sub/p.txt", "-o", "sub/p.txt", "--lossless")
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused(tmp_path, "p.txt", "sub/p.txt", "-o", "file", "--lossless")
     assert "Missing" in refused(tmp_path)
 
 

@@ -119,3 +119,11 @@ def test_a_log_from_a_pipe_is_read_once(tmp_path):
     result = run("replay", "/dev/stdin", "--json", stdin=lines)
     assert result.returncode == 0
     assert json.loads(result.stdout)["log"]["requests"] == 3
+    gates = ("--fail-if", "log.requests != 3", "--fail-if", "cost_usd > +0%")
+    log = write_log(tmp_path / "log.jsonl", 3)
+    for path, baseline, text in (
+        (log, "/dev/stdin", result.stdout),
+        ("/dev/stdin", tmp_path / "base.json", lines),
+    ):
+        (tmp_path / "base.json").write_bytes(result.stdout)
+        assert run("check", path, "--baseline", baseline, *gates, stdin=text).returncode == 0
