@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand
 
 import frugalctl
-from frugalctl.cli.commands import SUMMARIES, Commands
-from frugalctl.cli.config import load_defaults
-from frugalctl.cli.console import complain, verbosity
+from frugalctl.cli.commands import SUMMARIES, Commands, Group
+from frugalctl.cli.config import load_defaults, name_source
+from frugalctl.cli.console import complain, show_traceback, verbosity
 from frugalctl.errors import (
     EXIT_BROKEN_PIPE,
     EXIT_INTERNAL,
@@ -23,7 +23,9 @@ from frugalctl.errors import (
     FrugalError,
 )
 
+_NAME = "frugalctl"
 _VARIABLES = "FRUGALCTL"
+_COMPLETION = "_FRUGALCTL_COMPLETE"  # what typer's script of the shell sets
 _GLOBAL_FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 _HELP = """Make LLM applications cheaper, and prove what it costs in quality.
 
@@ -40,7 +42,7 @@ Examples:
 """
 
 
-class _Root(TyperGroup):
+class _Root(Group):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands: Any = Commands(_VARIABLES)
@@ -50,25 +52,22 @@ class _Root(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
-    def get_params(self, ctx: typer.Context) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The options; those that print and exit take no variable (`FRUGALCTL_VERSION=1.2`)."""
-        found: list[Any] = [*super().get_params(ctx)]
-        for option in found:
-            option.show_envvar = False
-            option.allow_from_autoenv = not option.is_eager
-        return found
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The commands, none of which is imported for it, and the options."""
+        self.commands = {
+            name: TyperCommand(name, short_help=told) for name, told in SUMMARIES.items()
+        }
+        return super().shell_complete(ctx, incomplete)
 
 
 app = typer.Typer(
     name="frugalctl",
     cls=_Root,
     help=_HELP,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": _VARIABLES,
         "max_content_width": 100,
     },
 )
@@ -80,12 +79,18 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _flag(name: str, *more: str, help: str) -> Any:
+    """A flag that a variable sets too, as no option does that prints and exits."""
+    variable = f"{_VARIABLES}_{name.removeprefix('--').upper()}"
+    return typer.Option(name, *more, help=help, envvar=variable, show_envvar=False)
+
+
 @app.callback()
 def configure(
     context: typer.Context,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    quiet: Annotated[bool, _flag("--quiet", "-q", help="Only errors on stderr.")] = False,
+    verbose: Annotated[bool, _flag("--verbose", "-v", help="Say more on stderr.")] = False,
+    debug: Annotated[bool, _flag("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -111,7 +116,6 @@ def _leave(code: int) -> NoReturn:
     """Exit without taking the interpreter apart, which would take a twentieth of a second."""
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except OSError:
         code = code or EXIT_BROKEN_PIPE
     os._exit(code)
@@ -133,10 +137,12 @@ def _hoist_global_flags(arguments: list[str]) -> list[str]:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
+    if os.environ.get(_COMPLETION):
+        return _complete(arguments)
     try:
-        result = app(arguments, prog_name="frugalctl", standalone_mode=False)
+        result = app(arguments, prog_name=_NAME, standalone_mode=False)
     except FrugalError as error:
-        _show_traceback()
+        show_traceback()
         complain(str(error), error.hint)
         return error.exit_code
     except typer.TyperException as error:
@@ -150,14 +156,15 @@ def run_command(arguments: list[str]) -> int:
         # typer ends a broken pipe of its own output (help) in 1, which only a gate may return
         return EXIT_BROKEN_PIPE if end.code == 1 else int(end.code or 0)
     except OSError as error:
-        _show_traceback()
-        complain(f"{error.strerror or error}", str(error.filename or ""))
+        show_traceback()
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror or error}")
         return EXIT_USAGE
     except MemoryError:
         complain("out of memory")
         return EXIT_INTERNAL
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-        _show_traceback()
+        show_traceback()
         complain(
             f"internal error: {type(error).__name__}: {error}",
             "this is a defect of frugalctl; --debug shows where",
@@ -166,12 +173,15 @@ def run_command(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _show_traceback() -> None:
-    """Show where the current error arose, if --debug asks for it."""
-    if verbosity.debug:
-        import traceback
-
-        traceback.print_exc()
+def _complete(arguments: list[str]) -> int:
+    """Answer a shell, which shows whatever it hears: what it asks in no known way fails in 1."""
+    try:
+        app(arguments, prog_name=_NAME, standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except Exception:  # noqa: BLE001
+        return 1
+    return 0
 
 
 def _describe(error: typer.TyperException) -> str:
@@ -179,11 +189,5 @@ def _describe(error: typer.TyperException) -> str:
     message = str(describe() if describe else error).replace("\n", " ")
     context: Any = getattr(error, "ctx", None)
     parameter: Any = getattr(error, "param", None)
-    if context and parameter:
-        source = context.get_parameter_source(parameter.name)
-        if source is not None and source.name == "DEFAULT_MAP":
-            message += " (from the configuration file)"
-        if source is not None and source.name == "ENVIRONMENT":
-            own = f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
-            message += f" (from the variable {parameter.envvar or own})"
-    return message
+    where = name_source(context, parameter.name) if context and parameter else ""
+    return f"{where}: {message}" if where else message

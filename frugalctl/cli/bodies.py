@@ -17,14 +17,14 @@ def load_body(path: str, seed: int) -> dict[str, Any]:
     """
     from frugalctl.report.metrics import load_report
 
-    return _sum_up(path, seed) if is_ledger_file(path) else load_report(path)
+    return _sum_up(path, seed) if _is_parquet(path) else load_report(path)
 
 
 def is_kept(path: str) -> bool:
     """Whether a file holds a replay, as a report or as a ledger, and no log."""
     from frugalctl.report.metrics import is_report
 
-    return path != "-" and (is_report(path) or is_ledger_file(path))
+    return Path(path).is_file() and (is_report(path) or is_ledger_file(path))
 
 
 def pair_files(base: str, head: str, seed: int) -> dict[str, Estimate] | None:
@@ -43,15 +43,22 @@ def pair_files(base: str, head: str, seed: int) -> dict[str, Estimate] | None:
 
 def is_ledger_file(path: str) -> bool:
     """Whether a file is a ledger; looks at it without what reads parquet first."""
-    try:
-        with Path(path).open("rb") as file:
-            if file.read(4) != b"PAR1":
-                return False
-    except OSError:
+    if not _is_parquet(path):
         return False
     from frugalctl.replay.ledger import is_ledger
 
     return is_ledger(path)
+
+
+def _is_parquet(path: str) -> bool:
+    """Whether a file says that it is parquet; it may be damaged. A pipe can be read but once."""
+    if not Path(path).is_file():
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return False
 
 
 def _sum_up(path: str, seed: int) -> dict[str, Any]:

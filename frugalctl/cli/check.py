@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from frugalctl.cli.config import name_source
 from frugalctl.cli.options import (
     AsOfOption,
     CheckFormat,
@@ -28,7 +29,7 @@ from frugalctl.cli.options import (
     SeedOption,
     prepare_output_of,
 )
-from frugalctl.cli.replay import make_options, replay_logs
+from frugalctl.cli.replay import make_options, refuse_kept, replay_logs
 from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import GateFailed, InputError, UsageError
 
@@ -145,14 +146,16 @@ def check(
 
       frugalctl check prompts/ --against support.jsonl --fail-if 'cost_usd > +5%'
     """  # noqa: D301
-    inputs = [*logs, *(against or []), *([baseline] if baseline else [])]
-    chosen = prepare_output_of(CheckFormat, chosen_format, as_json, output, inputs)
-    gates = _gather_gates(fail_if or [], with_configured=not no_config_gates)
+    folders = [*logs, *([base] if base else [])] if against else []
+    chosen = prepare_output_of(CheckFormat, chosen_format, as_json, output, folders=folders)
+    source = name_source(context, "fail_if")
+    gates = _gather_gates(fail_if or [], source, with_configured=not no_config_gates)
     options = partial(
         make_options, recipe, prompt_cache, baseline_model, prices, as_of, model, on_error
     )
     said = _name_flags(context)
     if against:
+        refuse_kept(against)
         _refuse(said, ("--baseline",), "--base says where the old templates are")
         gates = _skip_answers(gates, len(fail_if or []))
         reports = _replay_prompts(logs, against, base, options, seed, requests_per_month)
@@ -195,14 +198,14 @@ def _refuse(said: frozenset[str], options: Iterable[str], hint: str) -> None:
             raise UsageError(f"{option} does not belong here", hint=hint)
 
 
-def _gather_gates(texts: list[str], *, with_configured: bool) -> list[Gate]:
-    """The gates of the configuration file, then those of the command line."""
+def _gather_gates(texts: list[str], source: str, *, with_configured: bool) -> list[Gate]:
+    """The gates of the configuration file, then those of the option, and where these are from."""
     from frugalctl.cli.config import load_gates
     from frugalctl.report.gate import parse_gate
 
     configured = load_gates() if with_configured else []
     found = [parse_gate(one.text, one.name, one.where) for one in configured]
-    return found + [parse_gate(text) for text in texts]
+    return found + [parse_gate(text, where=source) for text in texts]
 
 
 def _skip_answers(gates: list[Gate], of_flags: int) -> list[Gate]:
@@ -233,7 +236,7 @@ def _require(gates: list[Gate], logs: list[str], *, needs_base: bool) -> None:
     if needs_base:
         require_base(gates)
     for path in logs:
-        if Path(path).is_dir():
+        if path and Path(path).is_dir():
             hint = "to price a change of prompt templates, add --against LOG"
             raise InputError("is a directory", where=path, hint=hint)
 
@@ -342,6 +345,9 @@ def _append_summary(text: str) -> None:
         return
     file = Path(target)
     try:
+        if file.exists() and not file.is_file():  # a pipe without a reader would wait for one
+            note("the job summary cannot be written: it is no file")
+            return
         written = file.stat().st_size if file.exists() else 0
         if written + len(text.encode("utf-8", "replace")) > _SUMMARY_BYTES:
             note("the job summary is full; the verdicts are not in it")

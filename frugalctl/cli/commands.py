@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import typer
+from typer.core import TyperGroup
 
-from frugalctl.cli.config import name_variables
+from frugalctl.cli.config import FILES, name_variables
+from frugalctl.cli.options import refuse_inputs
+from frugalctl.errors import EXIT_USAGE
 
 SUMMARIES = {
     "replay": "What a log cost and, with a recipe, what it would have cost.",
@@ -25,6 +28,19 @@ SUMMARIES = {
     "prefix": "Prompt caches: what they read, what breaks a prefix, what to do.",
 }
 """In the order of the help. The module of a name has a function of that name, or a group `app`."""
+
+_OUTPUTS = ("output", "report", "scores", "front", "plot", "todo", "diff_html")
+
+
+class Group(TyperGroup):
+    """Commands; without the name of one it prints its help, and that is wrong use."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Print the help where there are no words."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help())
+            raise typer.Exit(EXIT_USAGE)
+        return super().parse_args(ctx, args)
 
 
 class Commands(Mapping[str, Any]):
@@ -53,6 +69,7 @@ class Commands(Mapping[str, Any]):
         if name not in self._loaded:
             self._loaded[name] = _load(name)
             name_variables(self._loaded[name], f"{self._prefix}_{name.upper()}")
+            _guard_inputs(self._loaded[name])
         return self._loaded[name]
 
 
@@ -60,7 +77,8 @@ def _load(name: str) -> Any:
     module = import_module(f"frugalctl.cli.{name}")
     holder = typer.Typer(rich_markup_mode=None)
     if hasattr(module, "app"):
-        holder.add_typer(module.app, name=name)
+        own = module.app.info.cls
+        holder.add_typer(module.app, name=name, cls=own if isinstance(own, type) else Group)
     else:
         holder.command(name)(getattr(module, name))
     _keep_examples(holder)
@@ -78,3 +96,30 @@ def _keep_examples(group: typer.Typer) -> None:
     for inner in group.registered_groups:
         if inner.typer_instance is not None:
             _keep_examples(inner.typer_instance)
+
+
+def _guard_inputs(command: Any) -> None:
+    """Make sure that no command, nor any in a group, begins to write over a file that it reads."""
+    if isinstance(command, TyperGroup):
+        for inner in (*command.commands.values(), getattr(command, "default_command", None)):
+            _guard_inputs(inner)
+    elif command is not None:
+        begin = command.callback
+
+        def run(**values: Any) -> Any:
+            _refuse_inputs(values)
+            return begin(**values)
+
+        command.callback = run
+
+
+def _refuse_inputs(values: dict[str, Any]) -> None:
+    """Whatever names a file and is no output counts as an input, and the configuration too."""
+    outputs = [values[name] for name in _OUTPUTS if isinstance(values.get(name), str)]
+    others = [value for name, value in values.items() if name not in _OUTPUTS]
+    inputs = list(FILES)
+    for value in others:
+        listed = cast(list[Any], value) if isinstance(value, list | tuple) else [value]
+        inputs += [one for one in listed if isinstance(one, str)]
+    for output in outputs:
+        refuse_inputs(output, inputs)

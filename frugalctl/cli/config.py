@@ -16,7 +16,9 @@ from typing import Any, cast
 from frugalctl.errors import ConfigError
 from frugalctl.files import read_toml
 
-_FILES = ("frugalctl.toml", "pyproject.toml")
+FILES = ("frugalctl.toml", "pyproject.toml")
+"""Those that are read, in the current folder; of the two, the first that says something counts."""
+
 _GATES = "gates"
 _UNNAMED = "fail_if"
 
@@ -46,11 +48,38 @@ def load_defaults(app: Any) -> dict[str, Any]:
         ConfigError: a file that cannot be read, an unknown command or option, or a value that is
             no value of an option.
     """
-    for name in _FILES:
-        table = {key: value for key, value in _read_table(name).items() if key != _GATES}
-        if table:
-            return _to_parameters(table, app, name, "")
-    return {}
+    name = find_file()
+    return _to_parameters(_read_options(name), app, name, "") if name else {}
+
+
+def find_file() -> str | None:
+    """The file that has the options.
+
+    Raises:
+        ConfigError: a file that cannot be read.
+    """
+    return next((name for name in FILES if _read_options(name)), None)
+
+
+def _read_options(name: str) -> dict[str, Any]:
+    return {key: value for key, value in _read_table(name).items() if key != _GATES}
+
+
+def name_source(context: Any, name: str) -> str:
+    """Where a value comes from, for messages: a variable, or a file and its key; else nothing.
+
+    Args:
+        context: of the command.
+        name: the parameter.
+    """
+    source = getattr(context.get_parameter_source(name), "name", "")
+    if source not in ("ENVIRONMENT", "DEFAULT_MAP"):
+        return ""
+    option = next(one for one in context.command.params if one.name == name)
+    if source == "ENVIRONMENT":
+        return f"the variable {option.envvar}"
+    words = [word for word in context.command_path.split()[1:] if not word.startswith("-")]
+    return f"{find_file()}: {'.'.join(words)}.{max(option.opts, key=len).removeprefix('--')}"
 
 
 def load_gates() -> list[ConfiguredGate]:
@@ -59,7 +88,7 @@ def load_gates() -> list[ConfiguredGate]:
     Raises:
         ConfigError: a file that cannot be read, or something else than expressions by name.
     """
-    for name in _FILES:
+    for name in FILES:
         table = _read_table(name).get(_GATES, {})
         if not isinstance(table, dict):
             raise ConfigError("gates is not a table", where=name, hint="write [gates]")
@@ -88,12 +117,20 @@ def _read_gate(key: str, value: Any, file: str) -> list[ConfiguredGate]:
 
 
 def name_variables(command: Any, prefix: str) -> None:
-    """Name the variable of each option after its long name: `FRUGALCTL_REPLAY_AS_OF`."""
+    """Name the variable of each option after its long name: `FRUGALCTL_REPLAY_AS_OF`.
+
+    One that may be given many times takes a value a line.
+    """
     for option, parameter in _options(_default(command) or command).items():
         parameter.envvar = f"{prefix}_{option.upper().replace('-', '_')}"
         parameter.show_envvar = False  # one rule for all, said in the main help
+        parameter.split_envvar_value = _split_lines
     for name, inner in _commands(command).items():
         name_variables(inner, f"{prefix}_{name.upper()}")
+
+
+def _split_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _commands(command: Any) -> dict[str, Any]:
@@ -119,7 +156,7 @@ def _read_table(name: str) -> dict[str, Any]:
     """Our part of a file: all of frugalctl.toml, in which `[tool.frugalctl]` may stand too."""
     table = _read_toml(Path(name))
     inner = _step_into(table, name)
-    if name != _FILES[0]:
+    if name != FILES[0]:
         return inner
     others = {key: value for key, value in table.items() if key != "tool"}
     twice = sorted(inner.keys() & others.keys())

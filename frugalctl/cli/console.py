@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 from frugalctl.cli.options import Format
 from frugalctl.errors import EXIT_BROKEN_PIPE, OutputError
@@ -58,8 +58,21 @@ def _show(text: str) -> str:
     return printable(clip(text, _LONGEST_CELL))
 
 
+def show_traceback() -> None:
+    """Show where the current error arose, if --debug asks for it."""
+    if verbosity.debug:
+        import traceback
+
+        _write_stderr(traceback.format_exc())
+
+
 def _write_stderr(text: str) -> None:
-    sys.stderr.write(text.encode("utf-8", "replace").decode("utf-8"))
+    """Write to stderr, or to nowhere from the first failure on: it decides no exit code."""
+    try:
+        sys.stderr.write(text.encode("utf-8", "replace").decode("utf-8"))
+        sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
 
 
 def print_text(text: str, output: str | None) -> None:
@@ -83,10 +96,10 @@ def print_text(text: str, output: str | None) -> None:
         sys.stdout.buffer.write(_encode(text))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        _drop_stdout()
+        _drop(sys.stdout)
         raise SystemExit(EXIT_BROKEN_PIPE) from None
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         raise OutputError(f"cannot be written: {error.strerror}", where="<stdout>") from None
 
 
@@ -119,9 +132,9 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _drop_stdout() -> None:
-    """Let what stdout still holds go nowhere, so that Python's last flush does not fail too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, so that Python's last flush does not fail too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_tables(tables: Sequence[Table], output: str | None) -> None:

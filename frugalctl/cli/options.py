@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Annotated, Any, TypeVar
@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from frugalctl.errors import UsageError
-from frugalctl.files import check_writable
+from frugalctl.files import check_writable, resolve_target
 
 
 class Format(StrEnum):
@@ -194,6 +194,7 @@ def prepare_output_of(
     as_json: bool,
     output: str | None,
     inputs: Sequence[str] = (),
+    folders: Sequence[str] = (),
 ) -> AnyFormat:
     """The format, once it is sure, before the work starts, that the output can be written.
 
@@ -202,7 +203,8 @@ def prepare_output_of(
         chosen: --format.
         as_json: --json.
         output: --output.
-        inputs: the files that the output is about, which it must not replace.
+        inputs: files that it must not replace, beside those that the command line names.
+        folders: folders that it must not lie in.
 
     Raises:
         UsageError: --json beside another --format, or an output that is an input too.
@@ -210,8 +212,33 @@ def prepare_output_of(
     """
     found = _choose(formats, chosen, as_json, output)
     if output is not None and output != "-":
-        target = Path(output)
-        if target.exists() and any(Path(one).exists() and target.samefile(one) for one in inputs):
-            raise UsageError(f"{output} is both the log and the output")
+        refuse_inputs(output, inputs, folders)
         check_writable(output)
     return found
+
+
+def refuse_inputs(output: str, inputs: Iterable[str], folders: Iterable[str] = ()) -> None:
+    """Refuse to write over what is read.
+
+    Args:
+        output: a file.
+        inputs: files; texts that name none are passed over.
+        folders: what is read whole, so that a new file there would be read next time; likewise.
+
+    Raises:
+        UsageError: the output is one of the files, or lies in one of the folders.
+    """
+    message = f"{output} is both an input and the output"
+    if any(_is_same(one, output) for one in inputs):
+        raise UsageError(message)
+    place = resolve_target(output)
+    for folder in folders:
+        if Path(folder).is_dir() and place.is_relative_to(Path(folder).resolve()):
+            raise UsageError(message, hint=f"{folder} is read whole; name another place")
+
+
+def _is_same(one: str, output: str) -> bool:
+    try:
+        return Path(one).is_file() and Path(one).samefile(output)
+    except (OSError, ValueError):  # such as a text too long for a name
+        return False

@@ -78,13 +78,13 @@ def replay(
     from frugalctl.cli.render import print_page, print_report, start_page
 
     spare_pandas()
-    chosen = prepare_output_of(ReportFormat, chosen_format, as_json, output, logs)
+    chosen = prepare_output_of(ReportFormat, chosen_format, as_json, output)
     totals = start_page(chosen, show_text)
     if show_text and "-" in logs:
         raise UsageError("--show-text reads the log a second time, so it cannot be stdin")
     options = make_options(recipe, prompt_cache, baseline, prices, as_of, model, on_error)
     ledger = output if output is not None and output.lower().endswith(".parquet") else None
-    _refuse_ledgers(logs)
+    refuse_kept(logs)
     result, unpriced = replay_logs(logs, options, seed, ledger, totals)
     target = None if ledger else output
     if totals is None:
@@ -95,12 +95,19 @@ def replay(
         raise PriceError(f"{unpriced:,} requests could not be priced (--strict)")
 
 
-def _refuse_ledgers(logs: list[str]) -> None:
-    from frugalctl.replay.ledger import is_ledger
+def refuse_kept(logs: list[str]) -> None:
+    """Refuse replays that were kept where logs are wanted.
+
+    Raises:
+        InputError: one of them is a ledger or a report.
+    """
+    from frugalctl.cli.bodies import is_kept, is_ledger_file
 
     for path in logs:
-        if is_ledger(path):
+        if is_ledger_file(path):
             raise InputError("is a ledger, not a log", where=path, hint=f"frugalctl report {path}")
+        if is_kept(path):
+            raise InputError("is a report, not a log", where=path, hint="give the log itself")
 
 
 def make_options(

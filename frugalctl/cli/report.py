@@ -14,6 +14,7 @@ from frugalctl.cli.options import (
     SeedOption,
     ShowTextOption,
     prepare_output_of,
+    refuse_inputs,
 )
 from frugalctl.cli.startup import spare_pandas
 from frugalctl.errors import UsageError
@@ -52,11 +53,13 @@ def report(
     from frugalctl.report.summary import summarise
 
     spare_pandas()
-    chosen = prepare_output_of(ReportFormat, chosen_format, as_json, output, [ledger])
+    chosen = prepare_output_of(ReportFormat, chosen_format, as_json, output)
     totals = start_page(chosen, show_text)
     if logs and not show_text:
         raise UsageError("--log is for --show-text")
     meta, batches = open_ledger(ledger)
+    if show_text and output is not None:
+        refuse_inputs(output, logs or meta.logs)
     if totals is None:
         print_report(summarise(batches, lambda: meta, seed=seed), chosen, output)
         return

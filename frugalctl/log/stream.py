@@ -72,8 +72,10 @@ def on_disk(paths: Sequence[str]) -> Generator[list[Source]]:
     So every log can be read more than once, by more than one reader, in bounded memory.
 
     Raises:
-        UsageError: stdin is given twice.
+        UsageError: stdin is given twice, or a name is empty.
     """
+    if "" in paths:
+        raise UsageError("the name of a file is empty")
     if list(paths).count(STDIN) > 1:
         raise UsageError("stdin (-) is given twice")
     with ExitStack() as stack:

@@ -80,7 +80,14 @@ def test_bad_values_say_where_they_come_from(tmp_path, log):
     assert "FRUGALCTL_REPLAY_FORMAT" in complain_lines(variable)[0]
     (tmp_path / "frugalctl.toml").write_text('[replay]\nprices = "free"\n')
     file = run("replay", log, cwd=tmp_path)
-    assert complain_lines(file)[0].endswith("(from the configuration file)")
+    told = "frugalctl: frugalctl.toml: replay.prices: Invalid value for '--prices'"
+    assert complain_lines(file)[0].startswith(told)
+    (tmp_path / "frugalctl.toml").write_text('[check]\nfail-if = ["cost"]\n')
+    gate = run("check", log, cwd=tmp_path)
+    assert complain_lines(gate)[0] == "frugalctl: frugalctl.toml: check.fail-if: not a gate: 'cost'"
+    (tmp_path / "frugalctl.toml").write_text("[compress]\nrate = 'half'\n")
+    nameless = run("compress", log, cwd=tmp_path)
+    assert complain_lines(nameless)[0].startswith("frugalctl: frugalctl.toml: compress.rate: ")
     assert (variable.returncode, file.returncode) == (2, 2)
 
 
@@ -106,6 +113,25 @@ def test_a_format_from_the_variable(log):
     result = run("replay", log, FRUGALCTL_REPLAY_FORMAT="csv")
     assert result.stdout.startswith(b"metric,value\n")
     assert run("replay", log, FRUGALCTL_REPLAY_JSON="1").stdout.startswith(b"{")
+
+
+def test_a_variable_has_a_value_a_line(tmp_path, log):
+    lines = "cost_usd > 5\r\n\nquality < 0.9\n"
+    result = run("check", log, FRUGALCTL_CHECK_FAIL_IF=lines)
+    assert complain_lines(result) == ["frugalctl: 1 of 2 gates failed: quality < 0.9"]
+    bad = run("check", log, FRUGALCTL_CHECK_FAIL_IF="cost_usd > 5\nquality")
+    told = "frugalctl: the variable FRUGALCTL_CHECK_FAIL_IF: not a gate: 'quality'"
+    assert (bad.returncode, complain_lines(bad)[0]) == (2, told)
+
+
+@pytest.mark.parametrize("option", ["HELP", "CHECK_HELP", "SHOW_COMPLETION", "INSTALL_COMPLETION"])
+def test_what_prints_and_exits_has_no_variable(tmp_path, log, option):
+    home = {"HOME": str(tmp_path), f"FRUGALCTL_{option}": "1"}
+    failed = run("check", log, "--fail-if", "quality < 0.9", cwd=tmp_path, **home)
+    assert failed.returncode == 1
+    assert b"FAILED" in failed.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+    assert run("check", log, "--fail-if", "x", FRUGALCTL_DEBUG="1").stderr.startswith(b"Traceback")
 
 
 def test_a_variable_that_means_something_else_is_left_alone(tmp_path):

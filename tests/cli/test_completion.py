@@ -57,6 +57,42 @@ def test_a_shell_gets_commands_options_and_values(tmp_path, shell):
     assert "skip" in complete(tmp_path, shell, "log", "stats", "--on-error", "s")
 
 
+@pytest.mark.parametrize(
+    ("instruction", "more"),
+    [
+        ("complete_bash", {}),
+        ("complete_bash", {"COMP_WORDS": "frugalctl re", "COMP_CWORD": "abc"}),
+        ("bogus", {}),
+        ("complete_nosuch", {}),
+    ],
+)
+def test_a_question_that_no_shell_asks_fails_in_1(tmp_path, instruction, more):
+    result = call(tmp_path, _FRUGALCTL_COMPLETE=instruction, **more)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) <= 1
+
+
+def test_the_first_word_is_completed_without_importing_the_commands(tmp_path):
+    code = """
+import sys
+from frugalctl.cli.app import run_command
+run_command([])
+print(*[name for name in sys.modules if name.startswith("frugalctl.cli.")], file=sys.stderr)
+"""
+    asked = PROTOCOLS["zsh"](["frugalctl", "re"])
+    env = environment(HOME=str(tmp_path), **asked, _FRUGALCTL_COMPLETE="complete_zsh")
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "What a log cost and, with a recipe, what it would have cost" in result.stdout
+    assert not {"frugalctl.cli.replay", "frugalctl.cli.report"} & set(result.stderr.split())
+
+
 @pytest.mark.parametrize("shell", WRITTEN)
 def test_completion_installs_for_the_shell_that_runs(tmp_path, shell):
     """A stand-in by the shell's name is the parent, as shells are found by their processes."""

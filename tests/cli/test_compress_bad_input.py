@@ -76,13 +76,14 @@ def test_missing_inputs_and_confused_outputs(tmp_path):
     assert "sub: is a directory" in refused(tmp_path, "sub")
     assert "<stdin>: is empty" in refused(tmp_path, "-", stdin=b"")
     assert "stdin (-) is given twice" in refused(tmp_path, "-", "-", stdin=b"a")
-    assert "both a prompt and an output" in refused(tmp_path, "p.txt", "-o", "p.txt", "--lossless")
-    assert "both a prompt and an output" in refused(
+    assert "both an input and the output" in refused(tmp_path, "p.txt", "-o", "p.txt", "--lossless")
+    assert "both an input and the output" in refused(
         tmp_path, "p.txt", "-o", "sub/../p.txt", "--lossless"
     )
     assert "written twice" in refused(tmp_path, "p.txt", "-o", "a", "--manifest", "a", "--lossless")
     assert "written twice" in refused(tmp_path, "p.txt", "sub/p.txt", "-o", "out", "--lossless")
-    assert "is a file" in refused(tmp_path, "p.txt", "sub/p.txt", "-o", "sub/p.txt", "--lossless")
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused(tmp_path, "p.txt", "sub/p.txt", "-o", "file", "--lossless")
     assert "Missing" in refused(tmp_path)
 
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import signal
 import subprocess
 import time
@@ -108,7 +109,7 @@ def test_gates_on_a_kept_ledger(tmp_path, log):
         (("replay", "log.jsonl", "--recipe", "bad.toml"), "bad.toml: [cascade] unknown key"),
         (("replay", "log.jsonl", "-o", "no/out.json"), "no/out.json: cannot be written"),
         (("replay", "log.jsonl", "-o", "."), ".: is a directory"),
-        (("replay", "log.jsonl", "-o", "./log.jsonl"), "is both the log and the output"),
+        (("replay", "log.jsonl", "-o", "./log.jsonl"), "is both an input and the output"),
         (("report", "log.jsonl"), "log.jsonl: is not a ledger"),
         (("diff", "log.jsonl", "none.json"), "log.jsonl: not JSON"),
         (("log", "convert", "log.jsonl", "-o", "no/x.parquet"), "no/x.parquet: cannot be written"),
@@ -160,6 +161,53 @@ def test_a_full_disk_and_closed_streams(log):
         found = subprocess.run(command, capture_output=True, env=environment(), check=False)
         assert found.returncode == code, closed
         assert b"internal error" not in found.stderr
+
+
+def test_a_stderr_that_cannot_be_written_changes_no_exit_code(tmp_path, log):
+    noted = write_log(tmp_path / "noted.jsonl", 3, colour="red")
+    cases = {
+        0: ("check", noted, "--fail-if", "cost_usd > 5"),
+        1: ("check", noted, "--fail-if", "cost_usd >= 0"),
+        2: ("check", "nofile", "--fail-if", "cost_usd > 5", "--debug"),
+    }
+    for code, arguments in cases.items():
+        for stderr in ("2>/dev/full", "2> >(exec true)", "2>&-"):
+            line = f'exec "$@" {stderr}'
+            command = ["bash", "-c", line, "bash", *COMMAND, *map(str, arguments)]
+            found = subprocess.run(
+                command, stdout=subprocess.PIPE, env=environment(), check=False, timeout=60
+            )
+            assert found.returncode == code, (code, stderr)
+            assert bool(found.stdout) == (code < 2)
+
+
+@pytest.mark.parametrize("group", [(), ("cache",), ("prices",), ("log",), ("prefix",)])
+def test_a_group_alone_prints_its_help_and_is_wrong_use(group):
+    bare = run(*group)
+    assert (bare.returncode, bare.stderr) == (2, b"")
+    assert bare.stdout == run(*group, "--help").stdout
+
+
+def test_a_summary_that_is_no_file_is_not_waited_for(tmp_path, log):
+    os.mkfifo(tmp_path / "pipe")
+    check = ("check", log, "--fail-if", "cost_usd > 5", "--format", "github")
+    for target in (tmp_path / "pipe", tmp_path):
+        result = run(*check, GITHUB_STEP_SUMMARY=str(target))
+        assert result.returncode == 0
+        assert complain_lines(result) == ["note: the job summary cannot be written: it is no file"]
+    assert run(*check, GITHUB_STEP_SUMMARY=str(tmp_path / "new.md")).returncode == 0
+    assert "cost_usd" in (tmp_path / "new.md").read_text()
+
+
+def test_an_error_of_the_system_names_the_file(monkeypatch, capsys):
+    from frugalctl.cli import app
+
+    def deny(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied", "twd/x.jsonl")
+
+    monkeypatch.setattr(app, "app", deny)
+    assert app.run_command(["check", "twd/x.jsonl"]) == 2
+    assert capsys.readouterr().err == "frugalctl: twd/x.jsonl: Permission denied\n"
 
 
 def test_ctrl_c_while_reading_a_slow_pipe(tmp_path):

@@ -147,7 +147,7 @@ def test_options_that_contradict_each_other(log, tmp_path):
     assert "--score guess is not known" in refuse(log, "--score", "guess")
     assert "a search depth of 7" in refuse(log, "--prices", "log", "--depth", "7")
     assert "is no picture" in refuse(log, "--plot", tmp_path / "p.pdf")
-    assert "both the log and the output" in refuse(log, "--front", log)
+    assert "both an input and the output" in refuse(log, "--front", log)
     assert not list(tmp_path.iterdir())
 
 
