@@ -184,7 +184,7 @@ def warn_differences(base: Body, head: Body, pairs: Pairs | None = None) -> list
 
 
 def _warn_requests(base: Body, head: Body, paired: bool) -> str:
-    old, new = list_metrics(base), list_metrics(head)
+    old, new = (list_metrics({"log": body.get("log")}) for body in (base, head))
     counts = [
         f"{path.removeprefix('log.')} {format_metric(path, old.get(path))} -> "
         f"{format_metric(path, new.get(path))}"

@@ -159,6 +159,29 @@ def test_metrics_are_written_as_their_names_suggest(path, value, text):
         ('{"schema_version": 2, "recipe": {}}', "report of schema 2; this frugalctl reads 1"),
         ('{"schema_version": 0, "recipe": {}}', "report of schema 0; this frugalctl reads 1"),
         ('{"schema_version": "2.1", "recipe": {}}', 'report of schema "2.1"; this'),
+        ('{"schema_version": "%s", "recipe": {}}' % ("9" * 5000), 'report of schema "99999'),
+        ('{"schema_version": "\u0661", "recipe": {}}', "report of schema"),
+        (
+            '{"schema_version": 1, "recipe": {}, "recipe": {}}',
+            'not JSON: the key "recipe" is there',
+        ),
+        (
+            '{"schema_version": 1, "recipe": {}, "tasks": [{"task": "a"}, {"task": "a"}]}',
+            "contradicts itself: tasks.a is there twice",
+        ),
+        (
+            '{"schema_version": 1, "recipe": {"cost_usd_ci95": [2, 1]}}',
+            "contradicts itself: recipe.cost_usd_ci95.lo is above",
+        ),
+        (
+            '{"schema_version": 1, "recipe": {"quality": {"ci95": [0, 1.5]}}}',
+            "recipe.quality.ci95.1. should have maximum 1",
+        ),
+        (
+            '{"schema_version": 1, "recipe": {"cost_usd": 0.01}, "baseline": {"cost_usd": 0.136},'
+            ' "delta": {"cost_usd": 0.0}}',
+            "recipe.cost_usd is not baseline.cost_usd [+] delta.cost_usd",
+        ),
         ('{"schema_version": true, "recipe": {}}', "report of schema true"),
         ('{"schema_version": null, "recipe": {}}', "report of schema null"),
         ('{"schema_version": 10, "recipe": {}}', "report of schema 10; this"),
