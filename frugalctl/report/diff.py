@@ -8,7 +8,7 @@ from typing import Any
 
 from frugalctl.report.metrics import Body, Metrics, list_items, list_metrics
 from frugalctl.report.model import Interval
-from frugalctl.report.noise import Pairs, estimate_change, pair_reports
+from frugalctl.report.noise import Pairs, estimate_change, is_partial, pair_reports
 from frugalctl.report.tables import (
     format_interval,
     format_number,
@@ -43,6 +43,7 @@ class Change:
         noise: whether the interval holds no change at all; None where there is no interval.
         pairs: over how many requests the amount is, each compared with itself; None where it is
             the difference of the two values.
+        partial: whether these are fewer requests than one of the two values is over.
         status: "same", "changed", "new" or "gone".
     """
 
@@ -56,6 +57,7 @@ class Change:
     interval: Interval | None
     noise: bool | None
     pairs: int | None
+    partial: bool
     status: str
 
 
@@ -134,6 +136,7 @@ def _compare(path: str, name: str | None, old: Metrics, new: Metrics, pairs: Pai
         interval=found and found.interval,
         noise=found and found.noise,
         pairs=found and found.pairs,
+        partial=found is not None and is_partial(path, found.pairs, old, new),
         status=status,
     )
 
