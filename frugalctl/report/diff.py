@@ -79,11 +79,10 @@ def compare_reports(
     old, new = list_metrics(base), list_metrics(head)
     pairs = pair_reports(base, head) if pairs is None else pairs
     names = list_items(base) | list_items(head)
-    paths = sorted(_merge(list(old), list(new)), key=_rank)
+    shown = [[path for path in one if everything or not _is_detail(path)] for one in (old, new)]
     changes = [
         _compare(path, names.get(_strip_end(path).rsplit(".", 1)[0]), old, new, pairs)
-        for path in paths
-        if everything or not _is_detail(path)
+        for path in sorted(_merge(*shown), key=_rank)
     ]
     if not everything:
         whole = _LEVER_DETAILS - (base.keys() & head.keys())
