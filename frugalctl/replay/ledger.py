@@ -19,6 +19,7 @@ from frugalctl.files import replacing
 from frugalctl.log.schema import TIMESTAMP
 from frugalctl.log.times import UNKNOWN_US
 from frugalctl.prices import TOKEN_CLASSES
+from frugalctl.replay.ledger_check import find_damage
 
 SCHEMA_VERSION = 1
 _META_KEY = b"frugalctl"
@@ -332,11 +333,12 @@ def open_ledger(path: str) -> tuple[LedgerMeta, Iterator[LedgerBatch]]:
         body = msgspec.json.decode(packed, type=dict[str, Any])
         version = body.pop("schema_version", None)
         meta = msgspec.convert(body, LedgerMeta) if version == SCHEMA_VERSION else None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InputError(f"a damaged ledger: {error}", where=path) from None
     if meta is None:
         raise InputError(
-            f"ledger of schema {version}; this frugalctl reads {SCHEMA_VERSION}", where=path
+            f"ledger of schema {str(version)[:20]}; this frugalctl reads {SCHEMA_VERSION}",
+            where=path,
         )
     return meta, _read_groups(file, path)
 
@@ -354,11 +356,14 @@ def _read_groups(file: Any, path: str) -> Iterator[LedgerBatch]:
     for group in range(file.num_row_groups):
         try:
             batches = file.read_row_group(group).combine_chunks().to_batches()
-            decoded = [decode_batch(batch) for batch in batches]
-        except (OSError, KeyError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"a damaged ledger: {reason}", where=path) from None
-        yield from decoded
+        for batch in batches:
+            damage = find_damage(batch)
+            if damage:
+                raise InputError(f"a damaged ledger: {damage}", where=path)
+            yield decode_batch(batch)
 
 
 def is_ledger(path: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from frugalctl.report.metrics import Body, Metrics, list_items, list_metrics
 from frugalctl.report.model import Interval
-from frugalctl.report.noise import Pairs, estimate_change, pair_reports
+from frugalctl.report.noise import Pairs, estimate_change, is_partial, pair_reports
 from frugalctl.report.tables import (
     format_interval,
     format_number,
@@ -43,6 +43,7 @@ class Change:
         noise: whether the interval holds no change at all; None where there is no interval.
         pairs: over how many requests the amount is, each compared with itself; None where it is
             the difference of the two values.
+        partial: whether these are fewer requests than one of the two values is over.
         status: "same", "changed", "new" or "gone".
     """
 
@@ -56,6 +57,7 @@ class Change:
     interval: Interval | None
     noise: bool | None
     pairs: int | None
+    partial: bool
     status: str
 
 
@@ -77,11 +79,10 @@ def compare_reports(
     old, new = list_metrics(base), list_metrics(head)
     pairs = pair_reports(base, head) if pairs is None else pairs
     names = list_items(base) | list_items(head)
-    paths = sorted(_merge(list(old), list(new)), key=_rank)
+    shown = [[path for path in one if everything or not _is_detail(path)] for one in (old, new)]
     changes = [
         _compare(path, names.get(_strip_end(path).rsplit(".", 1)[0]), old, new, pairs)
-        for path in paths
-        if everything or not _is_detail(path)
+        for path in sorted(_merge(*shown), key=_rank)
     ]
     if not everything:
         whole = _LEVER_DETAILS - (base.keys() & head.keys())
@@ -134,6 +135,7 @@ def _compare(path: str, name: str | None, old: Metrics, new: Metrics, pairs: Pai
         interval=found and found.interval,
         noise=found and found.noise,
         pairs=found and found.pairs,
+        partial=found is not None and is_partial(path, found.pairs, old, new),
         status=status,
     )
 
@@ -184,7 +186,7 @@ def warn_differences(base: Body, head: Body, pairs: Pairs | None = None) -> list
 
 
 def _warn_requests(base: Body, head: Body, paired: bool) -> str:
-    old, new = list_metrics(base), list_metrics(head)
+    old, new = (list_metrics({"log": body.get("log")}) for body in (base, head))
     counts = [
         f"{path.removeprefix('log.')} {format_metric(path, old.get(path))} -> "
         f"{format_metric(path, new.get(path))}"

@@ -57,7 +57,13 @@ def _lay_out_section(section: str, changes: list[Change], most: int | None) -> T
         if column in _ALWAYS or any(row[at] not in ("", NO_PAIRS) for row in rows)
     ]
     left_out = len(names) - len(shown)
-    notes = note_pairs([(change.interval, change.pairs) for change in kept if change.amount])
+    told = [change for change in kept if change.amount or change.partial]
+    notes = note_pairs([(change.interval, change.pairs) for change in told])
+    notes += tuple(
+        f"The change of {_name_metric(change)} is {_tell_part(change)}, its values of all."
+        for change in kept
+        if change.partial
+    )
     if left_out:
         notes += (f"{left_out:,} more have changed less; --all shows them.",)
     return Table(
@@ -76,8 +82,16 @@ def _fold(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     ]
 
 
-def _show(change: Change) -> tuple[str, ...]:
+def _name_metric(change: Change) -> str:
     held = f"{change.section}.{quote_name(change.name)}." if change.name else f"{change.section}."
+    return clip(change.metric.removeprefix(held))
+
+
+def _tell_part(change: Change) -> str:
+    return f"of {change.pairs:,} requests in both"
+
+
+def _show(change: Change) -> tuple[str, ...]:
     amount, percent = "", ""
     if change.status in ("new", "gone"):
         amount = change.status
@@ -86,11 +100,11 @@ def _show(change: Change) -> tuple[str, ...]:
         percent = "" if change.percent is None else format_percent(change.percent)
     return (
         clip(change.name),
-        clip(change.metric.removeprefix(held)),
+        _name_metric(change),
         show_values(change),
         amount,
         _show_interval(change),
-        format_pairs(change.interval, change.pairs) if change.amount else "",
+        format_pairs(change.interval, change.pairs) if change.amount or change.partial else "",
         percent,
     )
 
@@ -121,8 +135,9 @@ def render_changes_markdown(
 ) -> str:
     """The changes as a comment on a pull request."""
     cost = next(change for change in changes if change.metric == "recipe.cost_usd")
-    percent = "" if cost.percent is None else f" ({format_percent(cost.percent)})"
-    heading = f"frugalctl: cost {show_values(cost)}{percent}"
+    percent = [] if cost.percent is None else [format_percent(cost.percent)]
+    told = " ".join([*percent, *([_tell_part(cost)] if cost.partial else [])])
+    heading = f"frugalctl: cost {show_values(cost)}" + (f" ({told})" if told else "")
     return render_comment(heading, block_changes(changes, most), warnings)
 
 

@@ -247,8 +247,7 @@ def _judge_change(gate: Gate, judged: _Judged) -> Verdict:
     change, interval = found.amount, found.interval
     if gate.percent:
         change = _find_percent(found, gate)
-        scale = 100 / abs(found.base) if found.base else math.nan
-        interval = (interval[0] * scale, interval[1] * scale) if interval and found.base else None
+        interval = found.percent_interval
     noise = is_noise(change, interval)
     status = _decide(gate, change, noise, judged)
     return Verdict(gate, path, base, head, change, interval, noise, status, found.pairs)
@@ -280,7 +279,8 @@ def _find_percent(found: Estimate, gate: Gate) -> float:
     if found.amount == 0:
         return 0.0
     raise UsageError(
-        f"{gate.text!r}: the base is 0, so its change has no percentage",
+        f"{gate.text!r}: the base is {'too small' if found.base else '0'}, "
+        "so its change has no percentage",
         hint=f"gate on the amount: '{gate.metric} {gate.operator} +1'",
     )
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import codecs
 import difflib
 import json
+import math
 import re
+from collections import Counter
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 from frugalctl.errors import InputError, UsageError
 from frugalctl.report.model import SCHEMA_VERSION
+from frugalctl.report.schema_check import keep_schema
 from frugalctl.report.tables import clip
 
 Body = dict[str, Any]
@@ -19,11 +23,14 @@ Metrics = dict[str, float | None]
 
 _SCHEMA = "schemas/report.schema.json"
 _NO_METRICS = ("schema_version", "frugalctl_version", "origin")
+_GROUPS = ("tasks", "tenants", "days", "models")
 _SUMMED = ("log.unpriced",)
 _PLAIN = re.compile(r"[\w.:/@+-]+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _KINDS = {"lo", "hi", "ci95", "mean", "n", "p50", "p95", "p99"}
 _TOO_LARGE = 1e100
+_ROUNDING = 1e-9
+_A_LITTLE = 1e-3
 _MOST_COMPARED = 5_000
 _LONGEST_COMPARED = 100
 
@@ -60,6 +67,7 @@ def load_report(path: str) -> Body:
     try:
         body: Any = json.loads(
             Path(path).read_text("utf-8-sig"),
+            object_pairs_hook=_read_object,
             parse_constant=_read_number,
             parse_float=_read_number,
             parse_int=_read_integer,
@@ -79,6 +87,12 @@ def load_report(path: str) -> Body:
     if fault:
         told = f"a report, but not in the form that we write: {fault}"
         raise InputError(told, where=path, hint="see frugalctl/report/schemas/report.schema.json")
+    contradiction = next(_find_contradictions(found), "")
+    if contradiction:
+        hint = "reports are to be kept as they were written"
+        raise InputError(
+            f"a report that contradicts itself: {contradiction}", where=path, hint=hint
+        )
     return found
 
 
@@ -88,11 +102,41 @@ def _find_fault(body: Body) -> str:
 
     schema = json.loads(files("frugalctl.report").joinpath(_SCHEMA).read_text("utf-8"))
     of_this_major = body | {"schema_version": SCHEMA_VERSION}
+    if keep_schema([of_this_major], schema, schema["$defs"]):
+        return ""
     for error in Draft202012Validator(schema).iter_errors(of_this_major):  # pyright: ignore[reportUnknownMemberType]
         if error.validator != "required":
             path, wanted = error.json_path.removeprefix("$."), json.dumps(error.validator_value)
             return f"{clip(path)} should have {error.validator} {wanted}"
     return ""
+
+
+def _find_contradictions(body: Body) -> Iterator[str]:
+    """What cannot be true of any replay, though each figure alone could be.
+
+    Costs are sums over the same requests on both sides, so they add up. Quality and latency are
+    means, over the requests that know them on a side, or on both.
+    """
+    named = Counter(path for path, _ in _name_items(body))
+    if named.total() > len(named):
+        yield f"{clip(named.most_common(1)[0][0])} is there twice"
+    known = list_metrics({key: value for key, value in body.items() if key not in _GROUPS})
+    for path, low in known.items():
+        high = known.get(f"{path.removesuffix('.lo')}.hi")
+        if path.endswith("ci95.lo") and low is not None and high is not None and low > high:
+            yield f"{clip(path)} is above the upper end"
+    parts = [known.get(f"{side}.cost_usd") for side in ("baseline", "delta", "recipe")]
+    old, change, new = (math.nan if part is None else part for part in parts)
+    if abs(old + change - new) > _ROUNDING * max(_A_LITTLE, abs(old), abs(new)):
+        yield "recipe.cost_usd is not baseline.cost_usd + delta.cost_usd"
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> Body:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {json.dumps(twice[:40])} is there twice in an object")
+    return found
 
 
 def _read_number(text: str) -> float:
@@ -109,7 +153,7 @@ def _read_integer(text: str) -> int:
 
 def _check_schema(version: Any, path: str) -> None:
     """Minor versions only add keys, so any of ours is read."""
-    major = re.fullmatch(r"(\d+)(?:\.\d+)*", str(version))
+    major = re.fullmatch(r"([0-9]{1,9})(?:\.[0-9]+)*", str(version))
     if major and int(major[1]) == SCHEMA_VERSION and not isinstance(version, bool):
         return
     newer = major is not None and int(major[1]) > SCHEMA_VERSION
@@ -166,9 +210,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _flatten_item(path: str, item: Body, found: Metrics) -> None:
+    path = f"{path}.{quote_name(_find_name(item))}"
     for key, value in item.items():
         if not isinstance(value, str):
-            _flatten(f"{path}.{quote_name(_find_name(item))}.{quote_name(key)}", value, found)
+            _flatten(f"{path}.{quote_name(key)}", value, found)
 
 
 def _find_name(item: Body) -> str:
@@ -178,13 +223,15 @@ def _find_name(item: Body) -> str:
 
 def list_items(body: Body) -> dict[str, str]:
     """The models, tasks and other named items by their paths: `tasks.faq` -> `faq`."""
-    found: dict[str, str] = {}
+    return dict(_name_items(body))
+
+
+def _name_items(body: Body) -> Iterator[tuple[str, str]]:
     for section, items in body.items():
         for item in cast(list[Any], items) if isinstance(items, list) else []:
             if isinstance(item, dict):
                 name = _find_name(cast(Body, item))
-                found[f"{section}.{quote_name(name)}"] = name
-    return found
+                yield f"{section}.{quote_name(name)}", name
 
 
 def resolve_metric(name: str, known: Metrics) -> str | None:

@@ -18,6 +18,11 @@ _PAIRED = {
         "delta.latency_ms_mean_n",
     ),
 }
+_TOTALS = {
+    "recipe.cost_usd": "log.priced",
+    "recipe.quality.mean": "recipe.quality.n",
+    "recipe.latency_ms.mean": "recipe.latency_ms.n",
+}
 _DIGITS = 12
 
 
@@ -45,8 +50,18 @@ class Estimate:
 
     @property
     def percent(self) -> float | None:
-        """The amount in percent of the size of the old value; None where that is 0."""
-        return 100 * self.amount / abs(self.base) if self.base else None
+        """The amount in percent of the size of the old value; None where that is too small."""
+        percent = 100 * self.amount / abs(self.base) if self.base else math.nan
+        return percent if math.isfinite(percent) else None
+
+    @property
+    def percent_interval(self) -> Interval | None:
+        """The interval in the same percent; None where it or they are unknown."""
+        if self.interval is None or self.percent is None:
+            return None
+        scale = 100 / abs(self.base)
+        ends = self.interval[0] * scale, self.interval[1] * scale
+        return ends if all(map(math.isfinite, ends)) else None
 
 
 Pairs = Mapping[str, Estimate]
@@ -91,6 +106,12 @@ def estimate_change(path: str, base: Metrics, head: Metrics, pairs: Pairs) -> Es
         pairs: the changes that are known request by request.
     """
     return pairs.get(path) or _compare(path, base, head)
+
+
+def is_partial(path: str, pairs: int | None, base: Metrics, head: Metrics) -> bool:
+    """Whether a change is over fewer requests than one of the two values that stand beside it."""
+    totals = [metrics.get(_TOTALS.get(path, "")) for metrics in (base, head)]
+    return pairs is not None and any(total is not None and pairs < total for total in totals)
 
 
 def _compare(path: str, base: Metrics, head: Metrics) -> Estimate | None:

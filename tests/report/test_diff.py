@@ -1,10 +1,11 @@
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frugalctl.errors import InputError
+from frugalctl.errors import InputError, UsageError
 from frugalctl.report.diff import compare_reports, format_metric, warn_differences
 from frugalctl.report.diff_layout import (
     lay_out_changes,
@@ -12,6 +13,7 @@ from frugalctl.report.diff_layout import (
     render_changes_json,
     render_changes_markdown,
 )
+from frugalctl.report.gate import judge_gates, parse_gate
 from frugalctl.report.metrics import is_report, load_report
 from frugalctl.report.noise import Estimate
 
@@ -124,6 +126,42 @@ def test_a_paired_change_is_shown_with_its_own_interval():
     assert render_changes_csv(changes).splitlines()[2].endswith(",0.0,0.01,true,297,changed")
 
 
+def test_a_change_of_fewer_requests_than_its_values_says_so_even_where_it_is_none():
+    pairs = {"recipe.cost_usd": Estimate(0.0, 0.5, (0.0, 0.0), 249)}
+    old, new = body(1.5, 0.5, {}, log={"priced": 424}), body(0.5, 0.5, {}, log={"priced": 249})
+    changes = compare_reports(old, new, pairs)
+    totals = lay_out_changes(changes)[0]
+    assert totals.headers == ("metric", "old -> new", "amount", "pairs", "percent")
+    assert totals.rows[0] == (
+        "cost_usd", "$1.5000 -> $0.500000", "$0.000000", "249", "+0.0 %",
+    )  # fmt: skip
+    assert (
+        totals.notes[1] == "The change of cost_usd is of 249 requests in both, its values of all."
+    )
+    heading = render_changes_markdown(changes, []).splitlines()[1]
+    assert heading.endswith("$1.5000 -> $0.500000 (+0.0 % of 249 requests in both)")
+    assert len(lay_out_changes(compare_reports(new, new, pairs))[0].notes) == 0
+
+
+def test_a_base_too_small_for_a_percentage_has_none():
+    old, new = body(5e-324, 0.5, {}), body(1.0, 0.5, {})
+    old["recipe"], new["recipe"] = (
+        one["recipe"] | {"cost_usd_ci95": [0.0, 1.0]} for one in (old, new)
+    )
+    change = compare_reports(old, new)[0]
+    assert (change.amount, change.percent) == (1.0, None)
+    assert "inf" not in str(lay_out_changes([change]))
+    with pytest.raises(UsageError, match="the base is too small, so its change has no percentage"):
+        judge_gates([parse_gate("cost_usd > +5%")], new, old)
+
+
+@given(st.floats(-1e99, 1e99), st.floats(-1e99, 1e99), st.floats(-1e99, 1e99))
+def test_percentages_are_finite_or_unknown(amount, base, end):
+    found = Estimate(amount, base, (min(amount, end), max(amount, end)))
+    for number in (found.percent, *(found.percent_interval or ())):
+        assert number is None or math.isfinite(number)
+
+
 def test_figures_in_percent_say_so():
     assert format_metric("delta.cost_pct", -32.2756) == "-32.3 %"
 
@@ -159,6 +197,29 @@ def test_metrics_are_written_as_their_names_suggest(path, value, text):
         ('{"schema_version": 2, "recipe": {}}', "report of schema 2; this frugalctl reads 1"),
         ('{"schema_version": 0, "recipe": {}}', "report of schema 0; this frugalctl reads 1"),
         ('{"schema_version": "2.1", "recipe": {}}', 'report of schema "2.1"; this'),
+        ('{"schema_version": "%s", "recipe": {}}' % ("9" * 5000), 'report of schema "99999'),
+        ('{"schema_version": "\u0661", "recipe": {}}', "report of schema"),
+        (
+            '{"schema_version": 1, "recipe": {}, "recipe": {}}',
+            'not JSON: the key "recipe" is there',
+        ),
+        (
+            '{"schema_version": 1, "recipe": {}, "tasks": [{"task": "a"}, {"task": "a"}]}',
+            "contradicts itself: tasks.a is there twice",
+        ),
+        (
+            '{"schema_version": 1, "recipe": {"cost_usd_ci95": [2, 1]}}',
+            "contradicts itself: recipe.cost_usd_ci95.lo is above",
+        ),
+        (
+            '{"schema_version": 1, "recipe": {"quality": {"ci95": [0, 1.5]}}}',
+            "recipe.quality.ci95.1. should have maximum 1",
+        ),
+        (
+            '{"schema_version": 1, "recipe": {"cost_usd": 0.01}, "baseline": {"cost_usd": 0.136},'
+            ' "delta": {"cost_usd": 0.0}}',
+            "recipe.cost_usd is not baseline.cost_usd [+] delta.cost_usd",
+        ),
         ('{"schema_version": true, "recipe": {}}', "report of schema true"),
         ('{"schema_version": null, "recipe": {}}', "report of schema null"),
         ('{"schema_version": 10, "recipe": {}}', "report of schema 10; this"),
