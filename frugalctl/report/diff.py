@@ -8,7 +8,7 @@ from typing import Any
 
 from frugalctl.report.metrics import Body, Metrics, list_items, list_metrics
 from frugalctl.report.model import Interval
-from frugalctl.report.noise import Pairs, estimate_change, is_partial, pair_reports
+from frugalctl.report.noise import Pairs, estimate_change, find_altered, is_partial, pair_reports
 from frugalctl.report.tables import (
     format_interval,
     format_number,
@@ -173,6 +173,13 @@ def warn_differences(base: Body, head: Body, pairs: Pairs | None = None) -> list
     """
     old, new = base.get("origin", {}), head.get("origin", {})
     found = [_warn_requests(base, head, bool(pairs))]
+    for name, body in (("base", base), ("new", head)):
+        altered = ", ".join(find_altered(body))
+        if altered:
+            found.append(
+                f"the {name} report does not add up: {altered} is not its baseline plus its delta; "
+                "it is compared as it stands"
+            )
     prices = _name_differences(old, new, ("prices", "price_book", "as_of"))
     if prices:
         found.append(f"prices changed between the reports ({prices}): part of the change is theirs")

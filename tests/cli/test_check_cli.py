@@ -155,6 +155,27 @@ def test_what_the_base_lacks_needs_leave(files, run):
     assert gone.code == 2 and "is in the base report base.json, and not in the report" in gone.err
 
 
+@pytest.mark.parametrize(
+    ("path", "factor", "gate"),
+    [
+        (("cost_usd",), 0.5, "cost_usd > +5%"),
+        (("quality", "mean"), 1.05, "quality < -0.01"),
+        (("latency_ms", "mean"), 0.5, "latency_ms > +5%"),
+    ],
+)
+def test_a_base_that_was_changed_by_hand_is_compared_as_it_stands(files, run, path, factor, gate):
+    body = json.loads((files / "base.json").read_text())
+    *inner, last = path
+    side = body["recipe"][inner[0]] if inner else body["recipe"]
+    side[last] *= factor
+    (files / "hand.json").write_text(json.dumps(body))
+    found = run("check", "base.json", "--baseline", "hand.json", "--fail-if", gate)
+    assert found.code == 1
+    assert f"note: the base report does not add up: recipe.{'.'.join(path)}" in found.err
+    same = run("check", "base.json", "--baseline", "base.json", "--fail-if", gate)
+    assert same.code == 0 and "add up" not in same.err
+
+
 def test_other_requests_and_prices_are_named(files, run):
     found = run("check", "head.jsonl", *DEARER)
     assert "note: the reports are of different logs with as many requests" in found.err

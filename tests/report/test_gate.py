@@ -251,7 +251,7 @@ def test_a_change_beyond_noise_fails_though_noise_is_ignored():
 
 def test_of_the_same_requests_the_paired_changes_are_compared():
     base = with_intervals(8.0, 1.0, 20.0, "a", cost_usd=-2.0, cost_usd_ci95=[-2.3, -1.7])
-    head = with_intervals(9.5, 1.0, 20.0, "a", cost_usd=-1.0, cost_usd_ci95=[-1.4, -0.6])
+    head = with_intervals(9.0, 1.0, 20.0, "a", cost_usd=-1.0, cost_usd_ci95=[-1.4, -0.6])
     base["log"]["priced"], head["log"]["priced"] = 10, 9
     found = verdict("cost_usd > +15%", head, base)
     assert (found.compared, found.pairs, found.status) == (12.5, 9, "passed")
@@ -259,9 +259,17 @@ def test_of_the_same_requests_the_paired_changes_are_compared():
     del base["log"]["priced"]
     assert verdict("cost_usd > +15%", head, base).pairs is None, "of unknown many requests"
     base["log"]["priced"] = 10
-    head["baseline"]["cost_usd"] = 11.0
+    head["baseline"]["cost_usd"] = head["recipe"]["cost_usd"] + 1.0 + 1.0
     other = verdict("cost_usd > +15%", head, base)
-    assert (other.compared, other.pairs, other.noise) == (18.75, None, True)
+    assert (other.compared, other.pairs, other.noise) == (12.5, None, True)
+
+
+@pytest.mark.parametrize("slip", [1e-12, 0.01])
+def test_figures_that_do_not_add_up_pair_nothing(slip):
+    base = with_intervals(8.0, 1.0, 20.0, "a", cost_usd=-2.0, cost_usd_ci95=[-2.3, -1.7])
+    head = with_intervals(9.0 + slip, 1.0, 20.0, "a", cost_usd=-1.0, cost_usd_ci95=[-1.4, -0.6])
+    base["log"]["priced"] = head["log"]["priced"] = 10
+    assert verdict("cost_usd > +15%", head, base).pairs == (10 if slip < 1e-9 else None)
 
 
 def test_what_is_known_request_by_request_is_judged():
