@@ -204,7 +204,7 @@ def prepare_output_of(
         as_json: --json.
         output: --output.
         inputs: files that it must not replace, beside those that the command line names.
-        folders: folders that it must not lie in.
+        folders: folders of templates, which it must not be one of.
 
     Raises:
         UsageError: --json beside another --format, or an output that is an input too.
@@ -223,18 +223,23 @@ def refuse_inputs(output: str, inputs: Iterable[str], folders: Iterable[str] = (
     Args:
         output: a file.
         inputs: files; texts that name none are passed over.
-        folders: what is read whole, so that a new file there would be read next time; likewise.
+        folders: of templates, where a new one would be read next time; likewise.
 
     Raises:
-        UsageError: the output is one of the files, or lies in one of the folders.
+        UsageError: the output is one of the files, or one that is read in one of the folders.
     """
     message = f"{output} is both an input and the output"
     if any(_is_same(one, output) for one in inputs):
         raise UsageError(message)
+    roots = [Path(folder) for folder in folders if Path(folder).is_dir()]
+    if not roots:
+        return
+    from frugalctl.replay.templates.files import is_read
+
     place = resolve_target(output)
-    for folder in folders:
-        if Path(folder).is_dir() and place.is_relative_to(Path(folder).resolve()):
-            raise UsageError(message, hint=f"{folder} is read whole; name another place")
+    for root in roots:
+        if place.is_relative_to(root.resolve()) and is_read(place):
+            raise UsageError(message, hint=f"{root} is read whole; name another place or ending")
 
 
 def _is_same(one: str, output: str) -> bool:

@@ -65,11 +65,18 @@ def test_the_configuration_is_an_input(folder):
     refused(folder, "replay", "log.jsonl", "--json", "-o", "rec.toml")
 
 
-@pytest.mark.parametrize("target", ["support.md", "new.md", "deep/new.txt", "notes.json"])
+@pytest.mark.parametrize("target", ["support.md", "new.md", "deep/new.txt", "prompts.toml"])
 @pytest.mark.parametrize("inside", ["prompts", "old"])
 def test_nothing_is_written_into_a_folder_of_prompts(folder, inside, target):
     check = ("check", "prompts", "--against", "log.jsonl", "--base", "old")
     refused(folder, *check, "--fail-if", "cost_usd > 9", "-o", f"{inside}/{target}")
+
+
+def test_what_is_no_template_may_stand_beside_the_prompts(folder):
+    check = ("check", "prompts", "--against", "log.jsonl", "--base", "old")
+    result = run(*check, "--fail-if", "cost_usd > 9", "-o", "prompts/found.json", cwd=folder)
+    assert result.returncode == 0
+    assert (folder / "prompts" / "found.json").exists()
 
 
 def test_a_page_is_not_written_over_the_log_that_it_shows(folder):

@@ -46,6 +46,11 @@ def load_prompts(paths: Sequence[str]) -> list[PromptSpec]:
     return [found[name] for name in sorted(found)]
 
 
+def is_read(path: Path) -> bool:
+    """Whether a file in a folder of prompts is one of them, or declares them."""
+    return path.suffix.lower() in SUFFIXES or path.name == DECLARATIONS
+
+
 def read_template(path: Path, shown: str) -> Template:
     """A template from a file.
 
