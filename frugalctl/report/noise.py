@@ -23,7 +23,6 @@ _TOTALS = {
     "recipe.quality.mean": "recipe.quality.n",
     "recipe.latency_ms.mean": "recipe.latency_ms.n",
 }
-_MEANS = {"recipe.quality.mean": 1.0, "recipe.latency_ms.mean": math.inf}
 _DIGITS = 12
 _ROUNDING = 1e-8
 
@@ -74,9 +73,10 @@ def pair_reports(base: Body, head: Body) -> dict[str, Estimate]:
     """The changes that are known request by request, though the reports hold totals alone.
 
     Each report has the paired change from its baseline to its recipe. Where both are of the same
-    input and baseline, the difference of the two is the change from recipe to recipe. Its interval
-    is that of independent changes; what they have in common makes it too wide, not too narrow.
-    A report whose figures do not add up was changed by hand, and pairs nothing of these.
+    input and baseline, and all requests that count are paired, the difference of the two is the
+    change from recipe to recipe. Its interval is that of independent changes; what they have in
+    common makes it too wide, not too narrow. A report whose figures do not add up was changed by
+    hand, and pairs nothing of these.
     """
     if not _are_same_requests(base, head):
         return {}
@@ -87,7 +87,7 @@ def pair_reports(base: Body, head: Body) -> dict[str, Estimate]:
         change = _compare(delta, old, new)
         if None in (value, change, *counts) or old.get(baseline) != new.get(baseline):
             continue
-        if not (_adds_up(path, old) and _adds_up(path, new)):
+        if not all(_is_whole(path, one) and _adds_up(path, one) for one in (old, new)):
             continue
         assert value is not None and change is not None
         pairs = min(int(one) for one in counts if one is not None)
@@ -98,29 +98,26 @@ def pair_reports(base: Body, head: Body) -> dict[str, Estimate]:
 def find_altered(body: Body) -> list[str]:
     """The metrics of a report that are not its baseline plus its change."""
     known = list_metrics(body)
-    return [path for path in _PAIRED if not _adds_up(path, known)]
+    return [path for path in _PAIRED if _is_whole(path, known) and not _adds_up(path, known)]
+
+
+def _is_whole(path: str, known: Metrics) -> bool:
+    """Whether a report's pairs are all of the requests that the figures of both sides are over.
+
+    Costs always are over the same requests. Means are where the three counts agree.
+    """
+    baseline, _, count = _PAIRED[path]
+    stems = [name.removesuffix("mean") for name in (baseline, path) if name.endswith("mean")]
+    return all(known.get(f"{stem}n") == known.get(count) for stem in stems)
 
 
 def _adds_up(path: str, known: Metrics) -> bool:
-    """Whether a recipe's figure can be that of its baseline plus the paired change.
-
-    Costs are over the same requests. A mean in [0, 1] over n requests differs from that of the p
-    paired ones among them by 1 - p / n at most; other means are compared where p is n.
-    """
-    baseline, delta, count = _PAIRED[path]
+    """Whether a recipe's figure is its baseline plus the change, as far as reports round them."""
+    baseline, delta, _ = _PAIRED[path]
     parts = [known.get(name) for name in (baseline, delta, path)]
     old, change, new = (math.nan if part is None else part for part in parts)
-    slack = _ROUNDING * max(abs(old), abs(new)) + 5e-12  # reports have money to 12 digits
-    if path in _MEANS:
-        slack += 5e-9  # and all else to 9
-        stems = [name.removesuffix("mean") for name in (baseline, path)]
-        sizes = [known.get(f"{stem}n") for stem in stems]
-        pairs = known.get(count)
-        if pairs is None or not all(sizes):
-            return True
-        apart = sum(1 - pairs / size for size in sizes if size)
-        slack += apart * _MEANS[path] if apart else 0.0
-    return not abs(old + change - new) > slack  # also where one is unknown
+    slack = 5e-9 if path.endswith("mean") else 5e-12
+    return not abs(old + change - new) > slack + _ROUNDING * abs(old)  # also where one is unknown
 
 
 def _are_same_requests(base: Body, head: Body) -> bool:

@@ -1,3 +1,4 @@
+import json
 from fractions import Fraction
 
 import pytest
@@ -270,6 +271,19 @@ def test_figures_that_do_not_add_up_pair_nothing(slip):
     head = with_intervals(9.0 + slip, 1.0, 20.0, "a", cost_usd=-1.0, cost_usd_ci95=[-1.4, -0.6])
     base["log"]["priced"] = head["log"]["priced"] = 10
     assert verdict("cost_usd > +15%", head, base).pairs == (10 if slip < 1e-9 else None)
+
+
+@pytest.mark.parametrize("pairs", [6, 5])
+def test_means_over_other_requests_than_the_pairs_are_compared_as_they_stand(pairs):
+    base = with_intervals(8.0, 1.0, 20.0, "a", quality=0.1, quality_n=pairs)
+    base["baseline"]["quality"] = {"mean": 0.5, "n": 6}
+    base["recipe"]["quality"] = {"mean": 0.6, "n": 6}
+    head = json.loads(json.dumps(base))
+    head["delta"]["quality"] = 0.0
+    head["recipe"]["quality"]["mean"] = 0.5
+    found = verdict("quality < -0.05", head, base)
+    assert found.pairs == (6 if pairs == 6 else None)
+    assert (found.status, found.compared) == ("failed", pytest.approx(-0.1))
 
 
 def test_what_is_known_request_by_request_is_judged():
