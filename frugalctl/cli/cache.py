@@ -6,10 +6,7 @@ import typer
 
 from frugalctl.cli import cache_build, cache_eval, cache_keep, cache_query, cache_tune
 
-app = typer.Typer(
-    help="A semantic cache: build, query, tune and keep an index.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help="A semantic cache: build, query, tune and keep an index.")
 
 app.command("build")(cache_build.build_cache)
 app.command("query")(cache_query.query_cache)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Convert, validate and count request logs.",
-    no_args_is_help=True,
 )
 
 

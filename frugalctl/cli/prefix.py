@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Prompt caches: what they read, what breaks a prefix, what to change.",
-    no_args_is_help=True,
 )
 
 CacheOption = Annotated[

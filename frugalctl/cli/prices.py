@@ -18,9 +18,7 @@ from frugalctl.report.tables import Table
 if TYPE_CHECKING:
     from frugalctl.prices import ModelKey, PriceBook, PriceSet, Quote
 
-app = typer.Typer(
-    help="Look prices up, price one call, compare price tables.", no_args_is_help=True
-)
+app = typer.Typer(help="Look prices up, price one call, compare price tables.")
 
 app.command("cache")(show_cache_rules)
 
